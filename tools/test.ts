@@ -1,0 +1,160 @@
+// Runs every test in stages and ends with one line that counts them all: `N passed, N failed`.
+//
+//   node tools/test.ts              every stage
+//   node tools/test.ts unit rust    these stages
+//
+// A stage that dies without counting a failure counts as one failed test, so that nothing can end green by crashing early.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+interface Stage {
+  readonly name: string;
+  readonly what: string;
+  run(): Promise<Counts>;
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'));
+
+/** Runs a command with its output passed on; resolves with the exit code and what it printed. */
+function command(
+  argv: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<{ code: number; output: string }> {
+  return new Promise((resolve, reject) => {
+    const [program, ...args] = argv;
+    if (program === undefined) throw new Error('an empty command');
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const keep = (stream: NodeJS.WriteStream) => (chunk: Buffer) => {
+      output += chunk.toString();
+      stream.write(chunk);
+    };
+    child.stdout.on('data', keep(process.stdout));
+    child.stderr.on('data', keep(process.stderr));
+    child.on('error', reject);
+    child.on('close', code => resolve({ code: code ?? 1, output }));
+  });
+}
+
+/** A check that has one verdict. */
+async function check(argv: readonly string[], cwd?: string): Promise<Counts> {
+  const { code } = await command(argv, cwd === undefined ? {} : { cwd });
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+}
+
+async function all(checks: readonly (() => Promise<Counts>)[]): Promise<Counts> {
+  let total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const next of checks) total = add(total, await next());
+  return total;
+}
+
+const add = (left: Counts, right: Counts): Counts => ({
+  passed: left.passed + right.passed,
+  failed: left.failed + right.failed,
+  skipped: left.skipped + right.skipped,
+});
+
+async function vitest(project: string): Promise<Counts> {
+  const file = join(scratch, `${project}.json`);
+  const { code } = await command([
+    'vitest',
+    'run',
+    '--project',
+    project,
+    '--reporter',
+    'default',
+    '--reporter',
+    'json',
+    '--outputFile.json',
+    file,
+  ]);
+  let report: { numPassedTests: number; numFailedTests: number; numPendingTests: number; numFailedTestSuites: number };
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const failed = Math.max(report.numFailedTests, code === 0 ? 0 : 1);
+  return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
+}
+
+async function cargoTest(): Promise<Counts> {
+  const { code, output } = await command(['cargo', 'test', '--workspace', '--locked', '--no-fail-fast'], {
+    cwd: 'proxy-image',
+  });
+  let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const match of output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
+    counts = add(counts, { passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3]) });
+  }
+  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+const stages: readonly Stage[] = [
+  {
+    name: 'static',
+    what: 'format, lint, types, generated files, Rust format and clippy',
+    run: () =>
+      all([
+        () => check(['biome', 'format', '.']),
+        () => check(['oxlint', '--type-aware']),
+        () => check(['node', 'tools/lint-text.ts']),
+        () => check(['tsc', '--noEmit']),
+        () => check(['node', 'tools/gen.ts', '--check']),
+        () => check(['cargo', 'fmt', '--check'], 'proxy-image'),
+        () =>
+          check(['cargo', 'clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], 'proxy-image'),
+      ]),
+  },
+  { name: 'unit', what: 'pure and in-process TypeScript tests', run: () => vitest('unit') },
+  { name: 'rust', what: 'the proxy workspace', run: cargoTest },
+  {
+    name: 'build',
+    what: 'Kubernetes and the other components, images',
+    run: () =>
+      all([() => check(['node', 'tools/components/build.ts', 'all']), () => check(['node', 'tools/images.ts'])]),
+  },
+  { name: 'api', what: 'a real kube-apiserver and etcd', run: () => vitest('api') },
+  { name: 'cluster', what: 'the local node itself', run: () => vitest('cluster') },
+  { name: 'e2e', what: 'the mesh on a real node', run: () => vitest('e2e') },
+];
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.filter(name => !stages.some(stage => stage.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no stage named ${unknown.join(', ')}; there are ${stages.map(stage => stage.name).join(', ')}`);
+  let total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  for (const stage of stages.filter(candidate => wanted.length === 0 || wanted.includes(candidate.name))) {
+    console.log(`\n== ${stage.name}: ${stage.what}`);
+    const started = performance.now();
+    const counts = await stage.run();
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const line = `${stage.name.padEnd(8)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+    lines.push(line);
+    console.log(`== ${line}`);
+    total = add(total, counts);
+  }
+  console.log(`\n${lines.join('\n')}\n`);
+  // The shape that readers of test output expect alone on the last line.
+  console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+  process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+try {
+  await main();
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
