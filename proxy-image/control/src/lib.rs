@@ -1,0 +1,14 @@
+//! What the operator says: configuration and identity, held and kept fresh.
+//!
+//! Owns the configuration stream, the conversion from wire messages into `weft_policy::model`, the certificate and its renewal,
+//! and the trust bundle. The data path sees a `Control` handle only and never waits for the network through it, but for the first
+//! answer about a new destination. Imports `weft-policy`; knows nothing of connections, metrics or the environment.
+
+mod handle;
+mod memory;
+mod store;
+mod types;
+
+pub use handle::Control;
+pub use memory::ControlSetter;
+pub use types::{Credentials, Destination, Held, Resolution, Stats, TrustDomain};

@@ -1,0 +1,119 @@
+//! Endpoints resources: held while an outbound resource names them or somebody watches them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use weft_policy::model::{Endpoint, EndpointSet};
+
+use super::{Nack, Store};
+
+/// One endpoints resource.
+pub(crate) struct EndpointsSlot {
+    sender: watch::Sender<Option<EndpointSet>>,
+    /// Empty while nothing is held.
+    pub(super) version: String,
+    pub(super) subscribed: bool,
+    /// Outbound resources, in force or staged, that name it.
+    pub(super) users: usize,
+    /// Addresses whose staged outbound may be waiting for this.
+    pub(super) waiting: Vec<SocketAddr>,
+    pub(super) unused_since: Option<Instant>,
+}
+
+/// How a resource changes.
+pub(crate) enum EndpointsChange {
+    /// Everything anew.
+    Full(Vec<Endpoint>),
+    /// On top of the version named.
+    Delta { base_version: String, upserted: Vec<Endpoint>, removed: Vec<SocketAddr> },
+}
+
+impl EndpointsSlot {
+    fn new() -> Self {
+        Self {
+            sender: watch::Sender::new(None),
+            version: String::new(),
+            subscribed: false,
+            users: 0,
+            waiting: Vec::new(),
+            unused_since: None,
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.sender.borrow().is_some()
+    }
+
+    pub(super) fn set(&self) -> Option<EndpointSet> {
+        self.sender.borrow().clone()
+    }
+
+    pub(super) fn in_use(&self) -> bool {
+        self.users > 0 || self.sender.receiver_count() > 0
+    }
+}
+
+impl Store {
+    /// The receiver of a resource. Watching alone asks for nothing: an outbound resource that names it does.
+    pub(crate) fn watch_endpoints(&mut self, name: &str) -> watch::Receiver<Option<EndpointSet>> {
+        self.endpoints_slot(name).sender.subscribe()
+    }
+
+    pub(super) fn endpoints_slot(&mut self, name: &str) -> &mut EndpointsSlot {
+        self.endpoints.entry(Arc::from(name)).or_insert_with(EndpointsSlot::new)
+    }
+
+    /// Takes a change into force; what waited for it follows.
+    pub(crate) fn apply_endpoints(&mut self, name: &str, version: String, nonce: u64, change: EndpointsChange) {
+        let slot = self.endpoints_slot(name);
+        let set = match change {
+            EndpointsChange::Full(endpoints) => keyed(endpoints),
+            EndpointsChange::Delta { base_version, .. } if base_version.is_empty() || base_version != slot.version => {
+                return self.refuse(Nack { nonce, resource: name.to_owned(), reason: "base".to_owned() });
+            }
+            EndpointsChange::Delta { upserted, removed, .. } => {
+                let mut set: BTreeMap<_, _> =
+                    slot.set().iter().flat_map(|set| set.iter()).map(|held| (held.address, Arc::clone(held))).collect();
+                removed.iter().for_each(|address| drop(set.remove(address)));
+                set.extend(keyed(upserted));
+                set
+            }
+        };
+        slot.version = version;
+        // Endpoints that did not change keep their allocation, so that a balancer may compare by pointer.
+        let held = slot.set().unwrap_or_else(|| Arc::new([]));
+        let unchanged = |endpoint: Arc<Endpoint>| match held.binary_search_by_key(&endpoint.address, |one| one.address)
+        {
+            Ok(index) => held.get(index).filter(|one| **one == endpoint).map_or(endpoint, Arc::clone),
+            Err(_) => endpoint,
+        };
+        let set: EndpointSet = set.into_values().map(unchanged).collect();
+        slot.sender.send_replace(Some(set));
+        self.acknowledge(nonce);
+        self.endpoints_held(name);
+    }
+
+    /// The operator knows no such Service port (any more): held as empty, so that nothing waits for it for ever.
+    pub(crate) fn remove_endpoints(&mut self, name: &str, nonce: u64) {
+        if let Some(slot) = self.endpoints.get_mut(name) {
+            slot.version.clear();
+            slot.sender.send_replace(Some(Arc::new([])));
+        }
+        self.acknowledge(nonce);
+        self.endpoints_held(name);
+    }
+
+    fn endpoints_held(&mut self, name: &str) {
+        let waiting = self.endpoints.get_mut(name).map(|slot| std::mem::take(&mut slot.waiting));
+        for address in waiting.unwrap_or_default() {
+            self.publish_if_complete(address);
+        }
+    }
+}
+
+fn keyed(endpoints: Vec<Endpoint>) -> BTreeMap<SocketAddr, Arc<Endpoint>> {
+    endpoints.into_iter().map(|endpoint| (endpoint.address, Arc::new(endpoint))).collect()
+}
