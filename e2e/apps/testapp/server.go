@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+type server struct {
+	name        string
+	delay       time.Duration
+	requests    atomic.Int64
+	connections atomic.Int64
+}
+
+// serve runs the HTTP (HTTP/1.1 and h2c on one port), gRPC and byte listeners until the context ends, then drains for two seconds.
+func serve(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	name := flags.String("name", "server", "what every answer says of its sender")
+	httpAddress := flags.String("http", ":8080", "HTTP/1.1 and h2c")
+	grpcAddress := flags.String("grpc", ":9090", "gRPC")
+	tcpAddress := flags.String("tcp", ":7000", "bytes: each line comes back with the name before it")
+	bannerAddress := flags.String("banner", ":7025", "bytes: the server speaks first")
+	delay := flags.Duration("delay", 0, "service time of every request")
+	drain := flags.Duration("drain", 2*time.Second, "how long requests in flight have after SIGTERM")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	s := &server{name: *name, delay: *delay}
+
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	web := &http.Server{Addr: *httpAddress, Handler: s.handler(), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second,
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				s.connections.Add(1)
+			}
+		}}
+	rpc := grpc.NewServer()
+	rpc.RegisterService(&echoService, s)
+
+	failed := make(chan error, 4)
+	go func() { failed <- web.ListenAndServe() }()
+	go func() { failed <- listenAnd(*grpcAddress, rpc.Serve) }()
+	go func() { failed <- listenAnd(*tcpAddress, s.serveLines) }()
+	go func() { failed <- listenAnd(*bannerAddress, s.serveBanner) }()
+	log.Printf("%s serves http %s grpc %s tcp %s banner %s", *name, *httpAddress, *grpcAddress, *tcpAddress, *bannerAddress)
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), *drain)
+	defer cancel()
+	go rpc.GracefulStop()
+	if err := web.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+func listenAnd(address string, serve func(net.Listener) error) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return serve(listener)
+}
+
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", s.echo)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
+		code, err := strconv.Atoi(r.PathValue("code"))
+		if err != nil || code < 200 || code > 599 {
+			code = http.StatusBadRequest
+		}
+		w.Header().Set("x-backend", s.name)
+		w.WriteHeader(code)
+	})
+	mux.HandleFunc("/delay/{ms}", func(w http.ResponseWriter, r *http.Request) {
+		ms, _ := strconv.Atoi(r.PathValue("ms"))
+		time.Sleep(min(time.Duration(ms)*time.Millisecond, time.Minute))
+		s.echo(w, r)
+	})
+	mux.HandleFunc("/bytes/{count}", func(w http.ResponseWriter, r *http.Request) {
+		count, _ := strconv.ParseInt(r.PathValue("count"), 10, 64)
+		w.Header().Set("x-backend", s.name)
+		_, _ = io.CopyN(w, zeros{}, min(count, 1<<30))
+	})
+	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]int64{"requests": s.requests.Load(), "connections": s.connections.Load()})
+	})
+	return mux
+}
+
+// echo answers with what arrived, so that a test sees the request as the application saw it.
+func (s *server) echo(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	time.Sleep(s.delay)
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	headers := map[string]string{}
+	for name, values := range r.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	w.Header().Set("x-backend", s.name)
+	w.Header().Set("content-type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"name": s.name, "method": r.Method, "path": r.URL.Path, "host": r.Host, "proto": r.Proto, "remote": r.RemoteAddr,
+		"headers": headers, "body": string(body),
+	})
+}
+
+func (s *server) serveLines(listener net.Listener) error {
+	return acceptAll(listener, func(conn net.Conn) {
+		scanner := bufio.NewScanner(conn)
+		for scanner.Scan() {
+			s.requests.Add(1)
+			if _, err := fmt.Fprintf(conn, "%s %s\n", s.name, scanner.Text()); err != nil {
+				return
+			}
+		}
+	})
+}
+
+func (s *server) serveBanner(listener net.Listener) error {
+	return acceptAll(listener, func(conn net.Conn) {
+		if _, err := fmt.Fprintf(conn, "220 %s ready\n", s.name); err != nil {
+			return
+		}
+		scanner := bufio.NewScanner(conn)
+		for scanner.Scan() {
+			if _, err := fmt.Fprintf(conn, "250 %s\n", scanner.Text()); err != nil {
+				return
+			}
+		}
+	})
+}
+
+func acceptAll(listener net.Listener, handle func(net.Conn)) error {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer conn.Close()
+			handle(conn)
+		}()
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(buffer []byte) (int, error) {
+	clear(buffer)
+	return len(buffer), nil
+}
