@@ -1,0 +1,37 @@
+/** Labels, annotations and well-known names. One file, because the injector, the compiler and the CLI must agree on them. */
+export const WEFT_GROUP = 'weft.dev';
+export const SPLIT_GROUP = 'split.smi-spec.io';
+export const SPECS_GROUP = 'specs.smi-spec.io';
+export const POLICY_GROUP = 'policy.linkerd.io';
+
+export const DEFAULT_MESH = 'default';
+
+/** Namespace label: name of the MeshConfig. */
+export const MESH_LABEL = 'weft.dev/mesh';
+/** Pod label: name of the mesh whose proxy the pod carries; an endpoint is meshed if and only if it is there. */
+export const PROXY_LABEL = 'weft.dev/proxy';
+export const INJECT = 'weft.dev/inject';
+export const LINKERD_INJECT = 'linkerd.io/inject';
+
+/** Settings that are read as `weft.dev/<name>` and, where that is absent, as `config.linkerd.io/<name>`. */
+export type SettingName =
+  | 'skip-inbound-ports'
+  | 'skip-outbound-ports'
+  | 'opaque-ports'
+  | 'default-inbound-policy'
+  | 'proxy-log-level'
+  | 'proxy-cpu-request'
+  | 'proxy-cpu-limit'
+  | 'proxy-memory-request'
+  | 'proxy-memory-limit'
+  | 'access-log';
+
+/** The value of a setting among an object's annotations; our own spelling wins. */
+export function setting(annotations: Readonly<Record<string, string>>, name: SettingName): string | undefined {
+  return annotations[`weft.dev/${name}`] ?? annotations[`config.linkerd.io/${name}`];
+}
+
+/** The annotation under which {@link setting} found its value, for messages. */
+export function settingKey(annotations: Readonly<Record<string, string>>, name: SettingName): string {
+  return annotations[`weft.dev/${name}`] === undefined ? `config.linkerd.io/${name}` : `weft.dev/${name}`;
+}
