@@ -1,0 +1,32 @@
+// Runtime: work queue, controller loop, readiness, shutdown, backoff, and the ports for time, logs and metrics.
+// Owns no Kubernetes type and no I/O. Imports nothing from the project but src/kernel.
+export { type Backoff, type BackoffOptions, createBackoff, fullJitterMs } from './backoff.ts';
+export {
+  type Controller,
+  type ControllerOptions,
+  createController,
+  done,
+  type Reconcile,
+  type ReconcileContext,
+  type ReconcileResult,
+  requeueAfter,
+} from './controller.ts';
+export { type Coalescer, createCoalescer } from './coalesce.ts';
+export type {
+  Clock,
+  Counter,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  Labels,
+  LogFields,
+  Logger,
+  MetricOptions,
+  Metrics,
+  Unsubscribe,
+} from './ports.ts';
+export { createReadiness, type Readiness, type ReadinessTask } from './readiness.ts';
+export { createShutdown, type Shutdown, type ShutdownStep } from './shutdown.ts';
+export { silentLogger, silentMetrics } from './silent.ts';
+export { sleep } from './sleep.ts';
+export { createWorkqueue, type Priority, type Workqueue } from './workqueue.ts';
