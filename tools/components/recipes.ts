@@ -1,0 +1,77 @@
+// How each component is built: one entry per folder beside this file.
+
+/** A Go module of ours whose go.mod pins what is built. */
+export interface GoRecipe {
+  kind: 'go';
+  /** Package path given to `go build`, inside the module or one of its `tool` dependencies. */
+  package: string;
+  /** `-X` settings; `${version}` stands for the required version of `versionOf`. */
+  stamps: readonly string[];
+  /** Module whose required version in go.mod is the component's version. */
+  versionOf: string;
+}
+
+/** A single C file, linked statically. */
+export interface CRecipe {
+  kind: 'c';
+  source: string;
+}
+
+export interface Recipe {
+  build: GoRecipe | CRecipe;
+  /** Further names for the binary, as symbolic links beside it. */
+  links: readonly string[];
+  /** Files of the versionOf module that are copied beside the binary: folder in the module, pattern of the file name. */
+  assets?: { folder: string; pattern: RegExp };
+}
+
+export const componentNames = ['pause', 'kubernetes', 'coredns', 'cert-manager', 'podinfo', 'helm'] as const;
+export type ComponentName = (typeof componentNames)[number];
+
+const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap(variables => [
+  `${variables}.gitVersion=\${version}`,
+  `${variables}.gitMajor=\${major}`,
+  `${variables}.gitMinor=\${minor}`,
+  `${variables}.gitTreeState=clean`,
+]);
+
+export const recipes: Readonly<Record<ComponentName, Recipe>> = {
+  pause: { build: { kind: 'c', source: 'pause.c' }, links: [] },
+  kubernetes: {
+    build: { kind: 'go', package: '.', versionOf: 'k8s.io/kubernetes', stamps: kubernetesStamps },
+    links: ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy', 'kubelet', 'kubectl'],
+  },
+  coredns: {
+    build: { kind: 'go', package: '.', versionOf: 'github.com/coredns/coredns', stamps: [] },
+    links: [],
+  },
+  'cert-manager': {
+    build: {
+      kind: 'go',
+      package: '.',
+      versionOf: 'github.com/cert-manager/cert-manager',
+      stamps: ['github.com/cert-manager/cert-manager/pkg/util.AppVersion=${version}'],
+    },
+    links: [],
+    // ACME is not built in, so its kinds are not installed either.
+    assets: { folder: 'deploy/crds', pattern: /^cert-manager\.io_.*\.yaml$/ },
+  },
+  podinfo: {
+    build: {
+      kind: 'go',
+      package: 'github.com/stefanprodan/podinfo/cmd/podinfo',
+      versionOf: 'github.com/stefanprodan/podinfo',
+      stamps: [],
+    },
+    links: [],
+  },
+  helm: {
+    build: {
+      kind: 'go',
+      package: 'helm.sh/helm/v3/cmd/helm',
+      versionOf: 'helm.sh/helm/v3',
+      stamps: ['helm.sh/helm/v3/internal/version.version=${version}'],
+    },
+    links: [],
+  },
+};

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { cacheRoot, ensureComponent, withLock } from '../components/build.ts';
+import { buildImage, type ImageOptions } from './archive.ts';
+
+export const imageNames = ['pause', 'coredns', 'cert-manager-controller', 'podinfo'] as const;
+export type ImageName = (typeof imageNames)[number];
+
+/** The tag under which each image is imported; manifests name it with `imagePullPolicy: IfNotPresent`. */
+export function imageTag(name: ImageName): string {
+  return `localhost/${name}:1`;
+}
+
+/** Path of the docker-archive tarball of a component's image; built if the component or its settings changed. */
+export async function ensureImage(name: ImageName): Promise<string> {
+  const options = await imageOptions[name]();
+  const sources = options.files.map(file => ('from' in file ? dirname(file.from) : ''));
+  const hash = createHash('sha256').update(JSON.stringify([options, sources]));
+  // The code that writes images is part of what they are.
+  for (const file of ['archive.ts', 'layer.ts', 'tar.ts']) hash.update(await readFile(join(import.meta.dirname, file)));
+  const output = join(cacheRoot(), 'images', `${name}-${hash.digest('hex').slice(0, 16)}.tar`);
+  const isBuilt = async () =>
+    await stat(output).then(
+      () => true,
+      () => false,
+    );
+  if (await isBuilt()) return output;
+  return await withLock(`${output}.lock`, async () => ((await isBuilt()) ? output : await buildImage(options, output)));
+}
+
+// The path of a component's binary contains the hash of its sources, so it stands for the content.
+const imageOptions: Readonly<Record<ImageName, () => Promise<ImageOptions>>> = {
+  pause: async () => staticImage('pause', await ensureComponent('pause'), '65535:65535'),
+  // Root without capabilities but NET_BIND_SERVICE, which its manifest grants: it listens on port 53.
+  coredns: async () => staticImage('coredns', await ensureComponent('coredns'), '0'),
+  'cert-manager-controller': async () =>
+    staticImage('cert-manager-controller', await ensureComponent('cert-manager'), '1000:1000'),
+  podinfo: async () => ({
+    ...staticImage('podinfo', await ensureComponent('podinfo'), '1000:1000'),
+    workdir: '/data',
+  }),
+};
+
+function staticImage(name: ImageName, binary: string, user: string): ImageOptions {
+  const program = `/${basename(binary)}`;
+  return {
+    tag: imageTag(name),
+    entrypoint: [program],
+    user,
+    files: [
+      { from: binary, to: program, mode: 0o755 },
+      { directory: true, to: '/data', mode: 0o1777 },
+      { directory: true, to: '/tmp', mode: 0o1777 },
+    ],
+  };
+}
