@@ -27,8 +27,10 @@ export class AppError extends Error {
   /** For every catch: an AppError stays what it is, an abort is `cancelled`, anything else becomes `internal` (or the code given). */
   static from(reason: unknown, code: AppErrorCode = 'internal'): AppError {
     if (reason instanceof AppError) return reason;
-    if (reason instanceof Error && reason.name === 'AbortError') return new AppError('cancelled', reason.message, { cause: reason });
-    if (reason instanceof Error && reason.name === 'TimeoutError') return new AppError('deadline-exceeded', reason.message, { cause: reason });
+    if (reason instanceof Error && reason.name === 'AbortError')
+      return new AppError('cancelled', reason.message, { cause: reason });
+    if (reason instanceof Error && reason.name === 'TimeoutError')
+      return new AppError('deadline-exceeded', reason.message, { cause: reason });
     if (reason instanceof Error) return new AppError(code, reason.message, { cause: reason });
     return new AppError(code, String(reason), { cause: reason });
   }

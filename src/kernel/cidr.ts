@@ -29,7 +29,11 @@ export function cidrHasIp(cidr: Cidr, ip: Ip): boolean {
 
 /** Whether every address of `inner` is in `outer`. */
 export function cidrCovers(outer: Cidr, inner: Cidr): boolean {
-  return outer.bits === inner.bits && outer.prefix <= inner.prefix && clear(inner.base, inner.bits, outer.prefix) === outer.base;
+  return (
+    outer.bits === inner.bits &&
+    outer.prefix <= inner.prefix &&
+    clear(inner.base, inner.bits, outer.prefix) === outer.base
+  );
 }
 
 function clear(value: bigint, bits: number, prefix: number): bigint {

@@ -7,7 +7,8 @@ export const DURATION_PATTERN = '^([0-9]{1,9}(ms|s|m|h|d))+$';
 export function parseDurationMs(text: string): number | undefined {
   if (!new RegExp(DURATION_PATTERN).test(text)) return undefined;
   let totalMs = 0;
-  for (const [, count = '', unit = ''] of text.matchAll(/([0-9]+)(ms|s|m|h|d)/g)) totalMs += Number(count) * (UNIT_MS[unit] ?? 0);
+  for (const [, count = '', unit = ''] of text.matchAll(/([0-9]+)(ms|s|m|h|d)/g))
+    totalMs += Number(count) * (UNIT_MS[unit] ?? 0);
   return Number.isSafeInteger(totalMs) ? totalMs : undefined;
 }
 

@@ -16,10 +16,10 @@ export function parseIp(text: string): Ip | undefined {
 
 /** RFC 5952 text. */
 export function formatIp(ip: Ip): string {
-  if (ip.bits === 32) return [24n, 16n, 8n, 0n].map((shift) => String((ip.value >> shift) & 0xffn)).join('.');
+  if (ip.bits === 32) return [24n, 16n, 8n, 0n].map(shift => String((ip.value >> shift) & 0xffn)).join('.');
   const groups = Array.from({ length: 8 }, (_, index) => Number((ip.value >> BigInt(112 - 16 * index)) & 0xffffn));
   const zeros = longestZeroRun(groups);
-  const hex = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(':');
+  const hex = (part: readonly number[]): string => part.map(group => group.toString(16)).join(':');
   if (zeros.length < 2) return hex(groups);
   return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
 }
@@ -51,7 +51,8 @@ function parseIpv6(text: string): bigint {
   // A dotted tail stands for the last two groups.
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
   const tail = dotted?.[2] === undefined ? undefined : parseIpv4(dotted[2]);
-  const plain = tail === undefined ? text : `${dotted?.[1] ?? ''}${(tail >>> 16).toString(16)}:${(tail & 0xffff).toString(16)}`;
+  const plain =
+    tail === undefined ? text : `${dotted?.[1] ?? ''}${(tail >>> 16).toString(16)}:${(tail & 0xffff).toString(16)}`;
   const [head = '', rest] = plain.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = rest === undefined || rest === '' ? [] : rest.split(':');

@@ -35,7 +35,9 @@ export function nameOf(key: ObjectKey): ObjectName {
 
 /** For people: `Server demo/http`, `MeshConfig default`. */
 export function displayName(object: ObjectName): string {
-  return object.namespace === '' ? `${object.kind} ${object.name}` : `${object.kind} ${object.namespace}/${object.name}`;
+  return object.namespace === ''
+    ? `${object.kind} ${object.name}`
+    : `${object.kind} ${object.namespace}/${object.name}`;
 }
 
 export function podKey(namespace: string, name: string): ObjectKey {

@@ -35,7 +35,10 @@ export function parseQuantity(value: number | string): Quantity | undefined {
  * The smallest whole numbers in the same proportion as the quantities (all whole already: unchanged), so one fraction scales the whole object.
  */
 export function wholeNumbers(quantities: readonly Quantity[]): readonly bigint[] {
-  const scale = quantities.reduce((multiple, { denominator }) => (multiple / gcd(multiple, denominator)) * denominator, 1n);
+  const scale = quantities.reduce(
+    (multiple, { denominator }) => (multiple / gcd(multiple, denominator)) * denominator,
+    1n,
+  );
   return quantities.map(({ numerator, denominator }) => (numerator * scale) / denominator);
 }
 
@@ -51,5 +54,7 @@ function power(exponent: number): readonly [bigint, bigint] {
 
 function reduced(numerator: bigint, denominator: bigint): Quantity {
   const divisor = gcd(numerator, denominator);
-  return divisor === 0n ? { numerator: 0n, denominator: 1n } : { numerator: numerator / divisor, denominator: denominator / divisor };
+  return divisor === 0n
+    ? { numerator: 0n, denominator: 1n }
+    : { numerator: numerator / divisor, denominator: denominator / divisor };
 }

@@ -1,0 +1,13 @@
+/**
+ * L2: the immutable domain. Snapshot (what compile reads), resources (what proxies are told), views, conditions, and the ports through which the
+ * parts of the operator meet. Imports kernel and api.
+ */
+export type { Condition, ConditionPlan, StatusPlan } from './condition.ts';
+export { DECODERS, type Decoder, snapshotOf } from './decode/index.ts';
+export { WATCHED_KINDS, type WatchedKind } from './kinds.ts';
+export type { LabelExpression, LabelSelector, Labels, ObjectMeta } from './meta.ts';
+export type * from './ports.ts';
+export type * from './resources.ts';
+export { selectorMatches } from './selector.ts';
+export type * from './snapshot.ts';
+export { type View, type Who, viewKey } from './view.ts';

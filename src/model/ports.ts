@@ -1,0 +1,97 @@
+import type { AppError, ObjectKey, Result } from '../kernel/index.ts';
+import type { Resource } from './resources.ts';
+import type { Who } from './view.ts';
+
+// The plain interfaces through which the parts of the operator meet; the composition root plugs one into the other.
+
+export type Unsubscribe = () => void;
+
+/** The publisher, as the config server sees it. */
+export interface ConfigSource {
+  /** Undefined: there is no such resource; for `outbound/...` the mesh's rule for unknown destinations applies. */
+  resource(who: Who, name: string): Resource | undefined;
+  /** Called after a new generation is in place; the listener asks again for what its streams hold. */
+  onPublish(listener: () => void): Unsubscribe;
+  /** Undefined: the pod is unknown, or has no proxy. */
+  view(podKey: ObjectKey): Who | undefined;
+  /** Grows with each publish; 0 until the first. */
+  readonly generation: number;
+}
+
+/** The config server, as the status reconciler and the operator API see it. */
+export interface ProxyRegistry {
+  /** Proxies that hold a resource derived from the object. */
+  holders(key: ObjectKey): Holders;
+  proxies(): readonly ProxyState[];
+  onChange(listener: () => void): Unsubscribe;
+}
+
+export interface Holders {
+  readonly total: number;
+  /** Those whose acknowledged version is the compiled one, for every such resource. */
+  readonly ready: number;
+  /** `namespace/pod` of those that have not answered for 30 s, sorted; counted in `total`, not in `ready`. */
+  readonly silent: readonly string[];
+}
+
+export interface ProxyState {
+  readonly who: Who;
+  readonly podUid: string;
+  readonly proxyVersion: string;
+  readonly connectedAtMs: number;
+  readonly lastHeardMs: number;
+  readonly resources: readonly HeldResource[];
+}
+
+export interface HeldResource {
+  readonly name: string;
+  /** Empty until the first acknowledgement. */
+  readonly ackedVersion: string;
+  /** The newest version that was sent; empty when nothing was. */
+  readonly sentVersion: string;
+  /** Reason of the latest refusal of `sentVersion`. */
+  readonly nackReason: string | undefined;
+}
+
+/** TokenReview with audience `weft.dev`. */
+export interface PodAuthenticator {
+  authenticate(token: string, signal: AbortSignal): Promise<Result<PodIdentity, AppError>>;
+}
+
+export interface PodIdentity {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly uid: string;
+  readonly serviceAccount: string;
+}
+
+/** Issuers and roots, by mesh. */
+export interface IssuerStore {
+  /** Undefined: no usable issuer yet. */
+  active(mesh: string): Issuer | undefined;
+  trust(): ReadonlyMap<string, TrustInput>;
+  onChange(listener: () => void): Unsubscribe;
+}
+
+/** What signs leaves. */
+export interface Issuer {
+  /** The immutable Secret it comes from. */
+  readonly generation: string;
+  readonly trustDomain: string;
+  /** DER: the issuer's certificate first, then the intermediates up to, not including, the root. */
+  readonly chainDer: readonly Uint8Array[];
+  /** PKCS#8 PEM; never logged, never sent. */
+  readonly privateKeyPem: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly leafDurationMs: number;
+}
+
+export interface TrustInput {
+  readonly trustDomain: string;
+  readonly anchorsDer: readonly Uint8Array[];
+}
+
+export interface Clock {
+  nowMs(): number;
+}
