@@ -5,5 +5,5 @@ export function compareText(left: string, right: string): number {
 
 /** A sorted copy without duplicates. */
 export function sortedUnique<T extends string | number>(values: Iterable<T>): readonly T[] {
-  return [...new Set(values)].sort((left, right) => (left < right ? -1 : left > right ? 1 : 0));
+  return [...new Set(values)].toSorted((left, right) => (left < right ? -1 : left > right ? 1 : 0));
 }

@@ -56,7 +56,7 @@ function parseIpv6(text: string): bigint {
   const [head = '', rest] = plain.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = rest === undefined || rest === '' ? [] : rest.split(':');
-  const middle = rest === undefined ? [] : new Array<string>(8 - left.length - right.length).fill('0');
+  const middle = rest === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0');
   return [...left, ...middle, ...right].reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n);
 }
 

@@ -13,50 +13,29 @@ export interface WatchedKind {
   readonly hasConditions: boolean;
 }
 
-const core = (
-  field: SnapshotField,
-  kind: string,
-  plural: string,
-  namespaced: boolean,
-  group = '',
-  version = 'v1',
-): WatchedKind => ({
-  field,
-  group,
-  version,
-  kind,
-  plural,
-  namespaced,
-  hasConditions: false,
-});
-
-const custom = (
-  field: SnapshotField,
-  kind: string,
-  plural: string,
-  group: string,
-  version: string,
-  namespaced = true,
-): WatchedKind => ({
-  field,
-  group,
-  version,
-  kind,
-  plural,
-  namespaced,
-  hasConditions: true,
-});
-
 export const WATCHED_KINDS: readonly WatchedKind[] = [
-  core('namespaces', 'Namespace', 'namespaces', false),
-  core('nodes', 'Node', 'nodes', false),
-  core('services', 'Service', 'services', true),
-  core('endpointSlices', 'EndpointSlice', 'endpointslices', true, 'discovery.k8s.io'),
-  core('pods', 'Pod', 'pods', true),
-  core('networkPolicies', 'NetworkPolicy', 'networkpolicies', true, 'networking.k8s.io'),
-  custom('meshConfigs', 'MeshConfig', 'meshconfigs', 'weft.dev', 'v1alpha1', false),
-  custom('trafficSplits', 'TrafficSplit', 'trafficsplits', 'split.smi-spec.io', 'v1alpha4'),
-  custom('httpRouteGroups', 'HTTPRouteGroup', 'httproutegroups', 'specs.smi-spec.io', 'v1alpha4'),
-  custom('servers', 'Server', 'servers', 'policy.linkerd.io', 'v1beta3'),
-  custom('serverAuthorizations', 'ServerAuthorization', 'serverauthorizations', 'policy.linkerd.io', 'v1beta1'),
+  core('namespaces', '/v1/namespaces', 'Namespace'),
+  core('nodes', '/v1/nodes', 'Node'),
+  namespaced(core('services', '/v1/services', 'Service')),
+  namespaced(core('endpointSlices', 'discovery.k8s.io/v1/endpointslices', 'EndpointSlice')),
+  namespaced(core('pods', '/v1/pods', 'Pod')),
+  namespaced(core('networkPolicies', 'networking.k8s.io/v1/networkpolicies', 'NetworkPolicy')),
+  custom('meshConfigs', 'weft.dev/v1alpha1/meshconfigs', 'MeshConfig'),
+  namespaced(custom('trafficSplits', 'split.smi-spec.io/v1alpha4/trafficsplits', 'TrafficSplit')),
+  namespaced(custom('httpRouteGroups', 'specs.smi-spec.io/v1alpha4/httproutegroups', 'HTTPRouteGroup')),
+  namespaced(custom('servers', 'policy.linkerd.io/v1beta3/servers', 'Server')),
+  namespaced(custom('serverAuthorizations', 'policy.linkerd.io/v1beta1/serverauthorizations', 'ServerAuthorization')),
 ];
+
+function core(field: SnapshotField, path: string, kind: string): WatchedKind {
+  const [group = '', version = '', plural = ''] = path.split('/');
+  return { field, group, version, kind, plural, namespaced: false, hasConditions: false };
+}
+
+function custom(field: SnapshotField, path: string, kind: string): WatchedKind {
+  return { ...core(field, path, kind), hasConditions: true };
+}
+
+function namespaced(kind: WatchedKind): WatchedKind {
+  return { ...kind, namespaced: true };
+}

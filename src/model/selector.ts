@@ -11,14 +11,7 @@ export function selectorMatches(selector: LabelSelector, labels: Labels): boolea
 
 function holds(expression: LabelExpression, labels: Labels): boolean {
   const value = labels[expression.key];
-  switch (expression.operator) {
-    case 'In':
-      return value !== undefined && (expression.values ?? []).includes(value);
-    case 'NotIn':
-      return value === undefined || !(expression.values ?? []).includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-  }
+  const listed = value !== undefined && (expression.values ?? []).includes(value);
+  const answers = { In: listed, NotIn: !listed, Exists: value !== undefined, DoesNotExist: value === undefined };
+  return answers[expression.operator];
 }

@@ -28,7 +28,7 @@ export function decodePod({ key, meta }: Identified, raw: unknown): PodFacts {
     ),
     ports: containers
       .flatMap(portsOf)
-      .sort((left, right) => left.port - right.port || compareText(left.name, right.name)),
+      .toSorted((left, right) => left.port - right.port || compareText(left.name, right.name)),
     probes: containers.flatMap(probesOf),
     owner: ownerOf(metadata, meta.labels),
   };
