@@ -1,0 +1,330 @@
+//! The endpoints of one resource with their estimates, and the draw between them.
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::load::{Health, Load};
+use super::{Discipline, Outcome, Tuning};
+use crate::model::Endpoint;
+
+/// An endpoint and what is known of it. Outlives its removal from the pool as long as requests are under way.
+#[derive(Debug)]
+pub struct Node {
+    endpoint: Arc<Endpoint>,
+    /// Shared with the node that replaces this one when only labels, identity or transport change.
+    load: Rc<Load>,
+    shared: Rc<Shared>,
+}
+
+/// What ejection needs to know of the whole pool.
+#[derive(Debug, Default)]
+struct Shared {
+    members: Cell<usize>,
+    ejected: Cell<usize>,
+    /// Earliest time that an ejected endpoint may be probed; `u64::MAX` when none is ejected.
+    probe_at: Cell<u64>,
+}
+
+impl Node {
+    /// Where it is.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// A try begins. It ends with [`Node::finish`] or [`Node::give_up`], or with [`Node::respond`] and then [`Node::conclude`].
+    pub fn begin(&self, now_ns: u64) {
+        self.load.start(now_ns);
+    }
+
+    /// The response's head came and more will follow: the latency is known, the outcome is not. The endpoint no longer counts as waited for,
+    /// or a handful of idle long-lived streams would repel all other requests.
+    pub fn respond(&self, latency_ns: u64, now_ns: u64) {
+        self.load.release(now_ns);
+        self.load.observe(latency_ns, now_ns);
+        if self.load.health() == Health::Probing && self.load.member() {
+            self.readmit(now_ns);
+        }
+    }
+
+    /// The outcome after [`Node::respond`].
+    pub fn conclude(&self, failed: bool, now_ns: u64) {
+        self.judge(Outcome { latency_ns: 0, failed }, now_ns);
+    }
+
+    /// The try ended, all at once.
+    pub fn finish(&self, outcome: Outcome, now_ns: u64) {
+        self.load.release(now_ns);
+        if outcome.failed {
+            // Failing fast must not look like being fast; failing slowly is slow.
+            self.load.given_up(outcome.latency_ns, now_ns);
+        } else {
+            self.load.observe(outcome.latency_ns, now_ns);
+        }
+        self.judge(outcome, now_ns);
+    }
+
+    /// The client went away after `waited_ns`, before a response.
+    pub fn give_up(&self, waited_ns: u64, now_ns: u64) {
+        self.load.release(now_ns);
+        self.load.given_up(waited_ns, now_ns);
+        if self.load.health() == Health::Probing {
+            // The probe said nothing: the next request is one.
+            self.load.set_health(Health::Ejected(now_ns));
+            self.shared.probe_at.set(self.shared.probe_at.get().min(now_ns));
+        }
+    }
+
+    /// No connection could be made: tried last for a while.
+    pub fn connect_failed(&self, now_ns: u64) {
+        self.load.connect_failed(now_ns);
+    }
+
+    /// A connection stands.
+    pub fn connected(&self) {
+        self.load.connected();
+    }
+
+    fn judge(&self, outcome: Outcome, now_ns: u64) {
+        let eject = self.load.judge(outcome, now_ns);
+        if !self.load.member() {
+            return;
+        }
+        match (self.load.health(), outcome.failed) {
+            (Health::Probing, true) => self.eject(now_ns),
+            (Health::Probing, false) => self.readmit(now_ns),
+            (Health::Admitted, true) if eject && self.shared.may_eject() => {
+                self.shared.ejected.set(self.shared.ejected.get() + 1);
+                self.eject(now_ns);
+            }
+            _ => {}
+        }
+    }
+
+    fn eject(&self, now_ns: u64) {
+        let until = self.load.eject(now_ns);
+        self.shared.probe_at.set(self.shared.probe_at.get().min(until));
+    }
+
+    fn readmit(&self, now_ns: u64) {
+        self.load.readmit(now_ns);
+        self.shared.ejected.set(self.shared.ejected.get().saturating_sub(1));
+    }
+
+    /// Neither ejected nor freshly refused.
+    fn available(&self, now_ns: u64) -> bool {
+        self.load.health() == Health::Admitted && !self.load.tried_last(now_ns)
+    }
+}
+
+impl Shared {
+    /// At most half: with more gone, the fault is not the endpoints'.
+    fn may_eject(&self) -> bool {
+        (self.ejected.get() + 1) * 2 <= self.members.get()
+    }
+}
+
+/// The endpoints of one resource.
+#[derive(Debug)]
+pub struct Pool {
+    tuning: Tuning,
+    /// Sorted by address, as the resource is.
+    nodes: Vec<Rc<Node>>,
+    shared: Rc<Shared>,
+}
+
+impl Pool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(tuning: Tuning) -> Self {
+        let shared = Shared { probe_at: Cell::new(u64::MAX), ..Shared::default() };
+        Self { tuning, nodes: Vec::new(), shared: Rc::new(shared) }
+    }
+
+    /// Replaces the endpoints. What is known of an address stays as long as the pod behind it does, whatever else of the endpoint changes.
+    pub fn update(&mut self, endpoints: &[Arc<Endpoint>], now_ns: u64) {
+        let slow_start = !self.nodes.is_empty();
+        let rtt_ns = self.mean_rtt_ns(now_ns);
+        let mut nodes: Vec<Rc<Node>> = endpoints
+            .iter()
+            .map(|endpoint| match self.known(endpoint) {
+                Some(node) if *node.endpoint == **endpoint => Rc::clone(node),
+                Some(node) => self.node(endpoint, Rc::clone(&node.load)),
+                None => self.node(endpoint, Rc::new(Load::new(self.tuning, rtt_ns, now_ns, slow_start))),
+            })
+            .collect();
+        nodes.sort_by_key(|node| node.endpoint.address);
+        nodes.dedup_by(|a, b| a.endpoint.address == b.endpoint.address);
+        self.nodes.iter().for_each(|node| node.load.set_member(false));
+        nodes.iter().for_each(|node| node.load.set_member(true));
+        self.nodes = nodes;
+        self.shared.members.set(self.nodes.len());
+        self.recount();
+    }
+
+    /// Draws an endpoint; None only when there is none. `random` is uniform over all of u64. Endpoints that `excluded` names (already tried for
+    /// this request) are chosen only when there are no others. The caller calls [`Node::begin`].
+    pub fn pick(
+        &self,
+        now_ns: u64,
+        random: u64,
+        discipline: Discipline,
+        excluded: impl Fn(&Endpoint) -> bool,
+    ) -> Option<Rc<Node>> {
+        if now_ns >= self.shared.probe_at.get()
+            && let Some(node) = self.due_probe(now_ns, &excluded)
+        {
+            return Some(Rc::clone(node));
+        }
+        let (first, second) = self.draw(random);
+        let (first, second) = (self.nodes.get(first)?, self.nodes.get(second)?);
+        let usable = |node: &Node| node.available(now_ns) && !excluded(&node.endpoint);
+        if usable(first) && usable(second) {
+            return Some(Rc::clone(better(first, second, now_ns, random, discipline)));
+        }
+        let mut usable = self.from(random).filter(|node| usable(node));
+        if let Some(first) = usable.next() {
+            let second = usable.next().unwrap_or(first);
+            return Some(Rc::clone(better(first, second, now_ns, random, discipline)));
+        }
+        self.last_resort(now_ns, random, discipline, excluded)
+    }
+
+    /// Whether a request has anywhere to go. Ejected endpoints count: they serve when nothing else does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// All endpoints, sorted by address.
+    #[must_use]
+    pub fn nodes(&self) -> &[Rc<Node>] {
+        &self.nodes
+    }
+
+    /// How many are ejected now.
+    #[must_use]
+    pub fn ejected(&self) -> usize {
+        self.shared.ejected.get()
+    }
+
+    /// The node at this address, if the same pod is still behind it.
+    fn known(&self, endpoint: &Endpoint) -> Option<&Rc<Node>> {
+        let index = self.nodes.binary_search_by(|node| node.endpoint.address.cmp(&endpoint.address)).ok()?;
+        self.nodes.get(index).filter(|node| node.endpoint.pod_uid == endpoint.pod_uid)
+    }
+
+    fn node(&self, endpoint: &Arc<Endpoint>, load: Rc<Load>) -> Rc<Node> {
+        Rc::new(Node { endpoint: Arc::clone(endpoint), load, shared: Rc::clone(&self.shared) })
+    }
+
+    /// Two different indices where there are two.
+    fn draw(&self, random: u64) -> (usize, usize) {
+        let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1);
+        let first = scaled(random, count);
+        if count == 1 {
+            return (0, 0);
+        }
+        let step = 1 + scaled(random.rotate_left(24), count - 1);
+        (index(first), index((first + step) % count))
+    }
+
+    /// Every node once, from a random place.
+    fn from(&self, random: u64) -> impl Iterator<Item = &Rc<Node>> {
+        let (start, _) = self.draw(random);
+        self.nodes.iter().cycle().skip(start).take(self.nodes.len())
+    }
+
+    /// The endpoint whose probe is due, now marked as probed.
+    fn due_probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<&Rc<Node>> {
+        let due = self.nodes.iter().find(|node| {
+            matches!(node.load.health(), Health::Ejected(until) if until <= now_ns) && !excluded(&node.endpoint)
+        });
+        if let Some(node) = due {
+            node.load.set_health(Health::Probing);
+        }
+        self.recount();
+        due
+    }
+
+    /// Everything is ejected, refused or excluded: the cheapest of what was not tried for this request, else the cheapest.
+    fn last_resort(
+        &self,
+        now_ns: u64,
+        random: u64,
+        discipline: Discipline,
+        excluded: impl Fn(&Endpoint) -> bool,
+    ) -> Option<Rc<Node>> {
+        let cheapest = |a: &&Rc<Node>, b: &&Rc<Node>| compare(a, b, now_ns, discipline);
+        let untried = self.from(random).filter(|node| !excluded(&node.endpoint)).min_by(cheapest);
+        untried.or_else(|| self.from(random).min_by(cheapest)).map(Rc::clone)
+    }
+
+    fn mean_rtt_ns(&self, now_ns: u64) -> f64 {
+        let (sum, count) = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.load.known_rtt_ns(now_ns))
+            .fold((0.0, 0.0), |(sum, count), rtt| (sum + rtt, count + 1.0));
+        #[allow(clippy::cast_precision_loss)]
+        let default = self.tuning.default_rtt_ns as f64;
+        if count > 0.0 { sum / count } else { default }
+    }
+
+    /// Recomputes what the pool knows of its ejected members, which removal and probing change.
+    fn recount(&self) {
+        let mut ejected = 0;
+        let mut probe_at = u64::MAX;
+        for node in &self.nodes {
+            match node.load.health() {
+                Health::Admitted => {}
+                Health::Probing => ejected += 1,
+                Health::Ejected(until) => {
+                    ejected += 1;
+                    probe_at = probe_at.min(until);
+                }
+            }
+        }
+        self.shared.ejected.set(ejected);
+        self.shared.probe_at.set(probe_at);
+    }
+}
+
+/// The cheaper of two; one in slow start takes part only as often as its ramp says.
+fn better<'a>(
+    first: &'a Rc<Node>,
+    second: &'a Rc<Node>,
+    now_ns: u64,
+    random: u64,
+    discipline: Discipline,
+) -> &'a Rc<Node> {
+    let dice = f64::from(scaled(random.rotate_left(48), 1 << 16)) / f64::from(1_u32 << 16);
+    let joins = |node: &Node| dice < node.load.ramp(now_ns);
+    match (joins(first), joins(second)) {
+        (true, false) => first,
+        (false, true) => second,
+        _ if compare(second, first, now_ns, discipline) == Ordering::Less => second,
+        _ => first,
+    }
+}
+
+fn compare(a: &Node, b: &Node, now_ns: u64, discipline: Discipline) -> Ordering {
+    a.load.cost(now_ns, discipline).total_cmp(&b.load.cost(now_ns, discipline))
+}
+
+/// The upper half of `random` scaled to 0..count without division.
+fn scaled(random: u64, count: u32) -> u32 {
+    u32::try_from(((random >> 32) * u64::from(count)) >> 32).unwrap_or(0)
+}
+
+fn index(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(0)
+}
