@@ -9,10 +9,12 @@ use super::load::{Health, Load};
 use super::{Discipline, Outcome, Tuning};
 use crate::model::Endpoint;
 
-/// An endpoint and what is known of it. Outlives its removal from the pool as long as requests are under way.
+/// An endpoint, what is known of it, and what the data path keeps for it (`A`: connections, series). Outlives its removal from the pool
+/// as long as requests are under way.
 #[derive(Debug)]
-pub struct Node {
+pub struct Node<A = ()> {
     endpoint: Arc<Endpoint>,
+    attached: A,
     /// Shared with the node that replaces this one when only labels, identity or transport change.
     load: Rc<Load>,
     shared: Rc<Shared>,
@@ -27,11 +29,17 @@ struct Shared {
     probe_at: Cell<u64>,
 }
 
-impl Node {
+impl<A> Node<A> {
     /// Where it is.
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
+    }
+
+    /// What the data path keeps for it; begins anew when any field of the endpoint changes.
+    #[must_use]
+    pub fn attached(&self) -> &A {
+        &self.attached
     }
 
     /// What is known of it.
@@ -134,14 +142,14 @@ impl Shared {
 
 /// The endpoints of one resource.
 #[derive(Debug)]
-pub struct Pool {
+pub struct Pool<A = ()> {
     tuning: Tuning,
     /// Sorted by address, as the resource is.
-    nodes: Vec<Rc<Node>>,
+    nodes: Vec<Rc<Node<A>>>,
     shared: Rc<Shared>,
 }
 
-impl Pool {
+impl<A: Default> Pool<A> {
     /// An empty pool.
     #[must_use]
     pub fn new(tuning: Tuning) -> Self {
@@ -153,7 +161,7 @@ impl Pool {
     pub fn update(&mut self, endpoints: &[Arc<Endpoint>], now_ns: u64) {
         let slow_start = !self.nodes.is_empty();
         let rtt_ns = self.mean_rtt_ns(now_ns);
-        let mut nodes: Vec<Rc<Node>> = endpoints
+        let mut nodes: Vec<Rc<Node<A>>> = endpoints
             .iter()
             .map(|endpoint| match self.known(endpoint) {
                 Some(node) if *node.endpoint == **endpoint => Rc::clone(node),
@@ -178,7 +186,7 @@ impl Pool {
         random: u64,
         discipline: Discipline,
         excluded: impl Fn(&Endpoint) -> bool,
-    ) -> Option<Rc<Node>> {
+    ) -> Option<Rc<Node<A>>> {
         if now_ns >= self.shared.probe_at.get()
             && let Some(node) = self.due_probe(now_ns, &excluded)
         {
@@ -186,7 +194,7 @@ impl Pool {
         }
         let (first, second) = self.draw(random);
         let (first, second) = (self.nodes.get(first)?, self.nodes.get(second)?);
-        let usable = |node: &Node| node.available(now_ns) && !excluded(&node.endpoint);
+        let usable = |node: &Node<A>| node.available(now_ns) && !excluded(&node.endpoint);
         if usable(first) && usable(second) {
             return Some(Rc::clone(better(first, second, now_ns, random, discipline)));
         }
@@ -206,7 +214,7 @@ impl Pool {
 
     /// All endpoints, sorted by address.
     #[must_use]
-    pub fn nodes(&self) -> &[Rc<Node>] {
+    pub fn nodes(&self) -> &[Rc<Node<A>>] {
         &self.nodes
     }
 
@@ -217,13 +225,14 @@ impl Pool {
     }
 
     /// The node at this address, if the same pod is still behind it.
-    fn known(&self, endpoint: &Endpoint) -> Option<&Rc<Node>> {
+    fn known(&self, endpoint: &Endpoint) -> Option<&Rc<Node<A>>> {
         let index = self.nodes.binary_search_by(|node| node.endpoint.address.cmp(&endpoint.address)).ok()?;
         self.nodes.get(index).filter(|node| node.endpoint.pod_uid == endpoint.pod_uid)
     }
 
-    fn node(&self, endpoint: &Arc<Endpoint>, load: Rc<Load>) -> Rc<Node> {
-        Rc::new(Node { endpoint: Arc::clone(endpoint), load, shared: Rc::clone(&self.shared) })
+    fn node(&self, endpoint: &Arc<Endpoint>, load: Rc<Load>) -> Rc<Node<A>> {
+        let (endpoint, shared) = (Arc::clone(endpoint), Rc::clone(&self.shared));
+        Rc::new(Node { endpoint, attached: A::default(), load, shared })
     }
 
     /// Two different indices where there are two.
@@ -238,13 +247,13 @@ impl Pool {
     }
 
     /// Every node once, from a random place.
-    fn from(&self, random: u64) -> impl Iterator<Item = &Rc<Node>> {
+    fn from(&self, random: u64) -> impl Iterator<Item = &Rc<Node<A>>> {
         let (start, _) = self.draw(random);
         self.nodes.iter().cycle().skip(start).take(self.nodes.len())
     }
 
     /// The endpoint whose probe is due, now marked as probed.
-    fn due_probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<&Rc<Node>> {
+    fn due_probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<&Rc<Node<A>>> {
         let due = self.nodes.iter().find(|node| {
             matches!(node.load.health(), Health::Ejected(until) if until <= now_ns) && !excluded(&node.endpoint)
         });
@@ -262,8 +271,8 @@ impl Pool {
         random: u64,
         discipline: Discipline,
         excluded: impl Fn(&Endpoint) -> bool,
-    ) -> Option<Rc<Node>> {
-        let cheapest = |a: &&Rc<Node>, b: &&Rc<Node>| compare(a, b, now_ns, discipline);
+    ) -> Option<Rc<Node<A>>> {
+        let cheapest = |a: &&Rc<Node<A>>, b: &&Rc<Node<A>>| compare(a, b, now_ns, discipline);
         let untried = self.from(random).filter(|node| !excluded(&node.endpoint)).min_by(cheapest);
         untried.or_else(|| self.from(random).min_by(cheapest)).map(Rc::clone)
     }
@@ -299,15 +308,15 @@ impl Pool {
 }
 
 /// The cheaper of two; one in slow start takes part only as often as its ramp says.
-fn better<'a>(
-    first: &'a Rc<Node>,
-    second: &'a Rc<Node>,
+fn better<'a, A>(
+    first: &'a Rc<Node<A>>,
+    second: &'a Rc<Node<A>>,
     now_ns: u64,
     random: u64,
     discipline: Discipline,
-) -> &'a Rc<Node> {
+) -> &'a Rc<Node<A>> {
     let dice = f64::from(scaled(random.rotate_left(48), 1 << 16)) / f64::from(1_u32 << 16);
-    let joins = |node: &Node| dice < node.load.ramp(now_ns);
+    let joins = |node: &Node<A>| dice < node.load.ramp(now_ns);
     match (joins(first), joins(second)) {
         (true, false) => first,
         (false, true) => second,
@@ -316,7 +325,7 @@ fn better<'a>(
     }
 }
 
-fn compare(a: &Node, b: &Node, now_ns: u64, discipline: Discipline) -> Ordering {
+fn compare<A>(a: &Node<A>, b: &Node<A>, now_ns: u64, discipline: Discipline) -> Ordering {
     a.load.cost(now_ns, discipline).total_cmp(&b.load.cost(now_ns, discipline))
 }
 

@@ -71,7 +71,7 @@ fn run(scenario: &Scenario, by: By, seed: u64) -> Vec<Answer> {
     let set = endpoints(scenario.servers);
     let pools: Vec<Pool> = (0..scenario.clients)
         .map(|_| {
-            let mut pool = Pool::new(Tuning::default());
+            let mut pool = Pool::<()>::new(Tuning::default());
             pool.update(&set, 0);
             pool
         })

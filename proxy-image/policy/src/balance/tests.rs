@@ -23,7 +23,7 @@ pub(super) fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
 }
 
 fn pool(count: usize) -> Pool {
-    let mut pool = Pool::new(Tuning::default());
+    let mut pool = Pool::<()>::new(Tuning::default());
     pool.update(&endpoints(count), 0);
     pool
 }
