@@ -1,0 +1,74 @@
+import { Duration, StringEnum, Type } from './schema.ts';
+
+export const identitySchema = Type.Object(
+  {
+    mode: StringEnum(['CertManager', 'SelfManaged'], {
+      description:
+        'Where the issuer comes from: cert-manager signs it (CertManager), or the operator makes a root and an issuer itself (SelfManaged).',
+      default: 'CertManager',
+    }),
+    issuerRef: Type.Object(
+      {
+        name: Type.String({
+          description: 'Name of the cert-manager issuer.',
+          maxLength: 253,
+          default: 'weft-trust-anchor',
+        }),
+        kind: Type.String({
+          description: 'Issuer, ClusterIssuer, or an external kind.',
+          maxLength: 63,
+          default: 'ClusterIssuer',
+        }),
+        group: Type.String({ description: 'API group of the issuer.', maxLength: 253, default: 'cert-manager.io' }),
+      },
+      {
+        description: 'The cert-manager issuer that signs our intermediate; its root is the trust anchor.',
+        default: {},
+      },
+    ),
+    leafDuration: Duration({
+      description: 'How long the certificate of a proxy is valid; it is renewed at half to 70 % of that.',
+      default: '24h',
+    }),
+  },
+  { description: 'Who signs.', default: {} },
+);
+
+const resourceList = (description: string, defaults: Readonly<Record<string, string>>) =>
+  Type.Unsafe<Record<string, string>>({
+    type: 'object',
+    description,
+    additionalProperties: { type: 'string', maxLength: 32 },
+    default: { ...defaults },
+  });
+
+export const proxySchema = Type.Object(
+  {
+    image: Type.String({
+      description: 'Image of the proxy; empty is the one that belongs to the operator.',
+      maxLength: 512,
+      default: '',
+    }),
+    imagePullPolicy: StringEnum(['Always', 'IfNotPresent', 'Never'], {
+      description: 'When the image is pulled.',
+      default: 'IfNotPresent',
+    }),
+    logLevel: Type.String({
+      description: 'Log filter of the proxy, e.g. `warn,weft=info`; empty is its own default.',
+      maxLength: 256,
+      default: '',
+    }),
+    resources: Type.Object(
+      {
+        requests: resourceList('What the scheduler keeps free for each proxy.', { cpu: '10m', memory: '16Mi' }),
+        limits: resourceList('The most that a proxy may use.', { memory: '256Mi' }),
+      },
+      { description: 'Compute resources of each proxy container.', default: {} },
+    ),
+    drainTimeout: Duration({
+      description: 'How long a proxy that shuts down lets requests in flight finish.',
+      default: '30s',
+    }),
+  },
+  { description: 'Settings of the proxy container.', default: {} },
+);

@@ -1,0 +1,135 @@
+import { READY_COLUMNS, type KindDefinition } from './definition.ts';
+import { identitySchema, proxySchema } from './mesh-config-parts.ts';
+import { Conditions, DNS_SUBDOMAIN, Duration, PORT_LIST, type Static, StringEnum, Type } from './schema.ts';
+import { INBOUND_POLICIES } from './server.ts';
+
+const cidrs = (description: string, defaults: readonly string[]) =>
+  Type.Array(Type.String({ description: 'Address range, e.g. 10.0.0.0/8.', maxLength: 49 }), {
+    description,
+    maxItems: 256,
+    default: [...defaults],
+  });
+
+const ports = (description: string, fallback: string) =>
+  Type.String({
+    description: `${description} Ports and ranges with commas between, e.g. \`25,5000-5010\`.`,
+    pattern: PORT_LIST,
+    maxLength: 1024,
+    default: fallback,
+  });
+
+export const MeshConfigSpec = Type.Object(
+  {
+    trustDomain: Type.String({
+      description:
+        'Names the mesh in the identity of every workload: spiffe://<trust domain>/ns/<namespace>/sa/<service account>. Meshes that must not trust each other need different ones.',
+      pattern: DNS_SUBDOMAIN,
+      maxLength: 253,
+      default: 'cluster.local',
+    }),
+    identity: identitySchema,
+    defaultInboundPolicy: StringEnum(INBOUND_POLICIES, {
+      description:
+        'Who may call ports without a Server. The annotation weft.dev/default-inbound-policy of a pod or a namespace wins over it.',
+      default: 'all-unauthenticated',
+    }),
+    clusterNetworks: cidrs(
+      'Addresses that count as the cluster, for `cluster-*` policies and authorizations without networks.',
+      ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fd00::/8'],
+    ),
+    probeNetworks: cidrs('Addresses from which the health probes of the kubelet may come.', ['0.0.0.0/0', '::/0']),
+    opaquePorts: ports(
+      'Ports on which bytes are passed on without a look, because the server may speak first.',
+      '25,587,3306,4444,5432,6379,9300,11211',
+    ),
+    skipInboundPorts: ports('Ports whose incoming connections do not pass through the proxy.', '4567,4568'),
+    skipOutboundPorts: ports('Destination ports whose connections do not pass through the proxy.', '4567,4568'),
+    unknownDestination: StringEnum(['PassThrough', 'Refuse'], {
+      description: 'What happens to connections to addresses that are no Service and no pod.',
+      default: 'PassThrough',
+    }),
+    transport: StringEnum(['Auto', 'Direct', 'Redirect'], {
+      description:
+        'How proxies reach each other: straight at the port of the peer proxy (Direct), or at the port of the application (Redirect). Auto is Direct, except for pods that a NetworkPolicy for ingress selects.',
+      default: 'Auto',
+    }),
+    accessLog: StringEnum(['Off', 'Apache', 'Json'], {
+      description: 'Format of the access log of the proxies. The annotation weft.dev/access-log of a pod wins over it.',
+      default: 'Off',
+    }),
+    detectTimeout: Duration({
+      description: 'How long a proxy waits for the first bytes of a client before it takes the connection as opaque.',
+      default: '10s',
+    }),
+    identityAliases: Type.Array(
+      Type.String({
+        description: 'What follows `<service account>.<namespace>.`',
+        pattern: DNS_SUBDOMAIN,
+        maxLength: 253,
+      }),
+      {
+        description:
+          'Endings of DNS identities that mean this mesh, e.g. `serviceaccount.identity.linkerd.cluster.local`, so that policies that were written for another control plane go on working.',
+        maxItems: 16,
+        default: [],
+      },
+    ),
+    proxy: proxySchema,
+  },
+  { description: 'Settings of the mesh. Every field has a default.', default: {} },
+);
+
+export type MeshConfigSpec = Static<typeof MeshConfigSpec>;
+
+const MeshConfigStatus = Type.Object(
+  {
+    conditions: Type.Optional(Conditions),
+    identity: Type.Optional(
+      Type.Object(
+        {
+          activeIssuer: Type.Optional(
+            Type.String({ description: 'The immutable Secret that signs now.', maxLength: 253 }),
+          ),
+          nextIssuer: Type.Optional(
+            Type.String({ description: 'The immutable Secret that will sign next.', maxLength: 253 }),
+          ),
+          notAfter: Type.Optional(Type.String({ description: 'When the active issuer expires.', format: 'date-time' })),
+        },
+        { description: 'The state of the issuer.' },
+      ),
+    ),
+  },
+  { description: 'Written by the control plane.' },
+);
+
+export const meshConfig = {
+  group: 'weft.dev',
+  kind: 'MeshConfig',
+  plural: 'meshconfigs',
+  singular: 'meshconfig',
+  shortNames: ['mesh'],
+  categories: ['weft'],
+  scope: 'Cluster',
+  versions: [{ name: 'v1alpha1', storage: true }],
+  description:
+    'One mesh. The mesh of a namespace is named by its label weft.dev/mesh; without the label it is the MeshConfig `default`.',
+  spec: MeshConfigSpec,
+  specRequired: false,
+  status: MeshConfigStatus,
+  columns: [
+    { name: 'Trust Domain', type: 'string', jsonPath: '.spec.trustDomain', description: 'The trust domain.' },
+    ...READY_COLUMNS,
+  ],
+  example: `apiVersion: weft.dev/v1alpha1
+kind: MeshConfig
+metadata:
+  name: default
+spec:
+  trustDomain: cluster.local
+  identity:
+    mode: CertManager
+    issuerRef:
+      name: weft-trust-anchor
+  defaultInboundPolicy: all-unauthenticated
+`,
+} as const satisfies KindDefinition;
