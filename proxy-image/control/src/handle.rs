@@ -5,9 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use weft_policy::model::{EndpointSet, Workload};
 
+use crate::config::ControlConfig;
+use crate::identity::{self, Leaf, trust_domain};
 use crate::store::{Limits, Store};
+use crate::stream;
+use crate::trust::{self, Trust};
 use crate::types::{Credentials, Destination, Held, Resolution, Stats};
 
 /// How long the first connection to a new address waits for the operator's answer.
@@ -15,23 +20,33 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
 /// What the operator says, always at hand. Cheap to clone.
 #[derive(Clone)]
-pub struct Control(pub(crate) Arc<Shared>);
+pub struct Control(Arc<Running>);
+
+/// The tasks end with the last handle.
+struct Running {
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
 
 /// What the handles and the tasks behind them share. The lock is taken per connection at most, never per request, and never held
 /// over an await.
 pub(crate) struct Shared {
     store: Mutex<Store>,
     pub(crate) credentials: watch::Sender<Option<Arc<Credentials>>>,
+    pub(crate) leaf: watch::Sender<Option<Leaf>>,
+    pub(crate) trust: watch::Sender<Arc<Trust>>,
     pub(crate) connected: watch::Sender<bool>,
     /// Something is in the outbox.
     pub(crate) outgoing: Notify,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits, answers_unknown: bool) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, trust: Trust, answers_unknown: bool) -> Arc<Self> {
         Arc::new(Self {
             store: Mutex::new(Store::new(limits, answers_unknown)),
             credentials: watch::Sender::new(None),
+            leaf: watch::Sender::new(None),
+            trust: watch::Sender::new(Arc::new(trust)),
             connected: watch::Sender::new(false),
             outgoing: Notify::new(),
         })
@@ -40,31 +55,73 @@ impl Shared {
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Leaf and roots as one, whenever either has changed.
+    pub(crate) fn publish_credentials(&self) {
+        let Some(leaf) = self.leaf.borrow().clone() else { return };
+        let trust_domains = self.trust.borrow().domains(trust_domain(&leaf.identity).unwrap_or_default());
+        let Leaf { certified_key, identity, not_after } = leaf;
+        self.credentials.send_replace(Some(Arc::new(Credentials {
+            certified_key,
+            identity,
+            not_after,
+            trust_domains,
+        })));
+    }
+
+    async fn sweep(self: Arc<Self>, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            self.store().sweep(Instant::now());
+            self.outgoing.notify_one();
+        }
+    }
 }
 
 impl Control {
+    /// Starts the tasks that keep everything fresh; call it inside a tokio runtime. They end when the last clone is dropped.
+    #[must_use]
+    pub fn start(config: ControlConfig) -> Self {
+        let shared = Shared::new(Limits::default(), Trust::new(&config.trust), false);
+        let config = Arc::new(config);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(stream::run(Arc::clone(&shared), Arc::clone(&config)));
+        tasks.spawn(identity::run(Arc::clone(&shared), Arc::clone(&config)));
+        tasks.spawn(trust::poll(Arc::clone(&shared), config.trust.clone(), config.timeouts.trust_poll));
+        tasks.spawn(Arc::clone(&shared).sweep(config.timeouts.sweep));
+        Self(Arc::new(Running { shared, _tasks: tasks }))
+    }
+
+    pub(crate) fn without_tasks(shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Running { shared, _tasks: JoinSet::new() }))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
     /// What this pod is; None until the operator has said it: nothing is to be admitted before.
     #[must_use]
     pub fn workload(&self) -> watch::Receiver<Option<Arc<Workload>>> {
-        self.0.store().workload()
+        self.shared().store().workload()
     }
 
     /// Identity and roots; None until the first certificate is held.
     #[must_use]
     pub fn credentials(&self) -> watch::Receiver<Option<Arc<Credentials>>> {
-        self.0.credentials.subscribe()
+        self.shared().credentials.subscribe()
     }
 
     /// Where connections to `address` go. Asked once and shared; the first caller waits for the answer for up to a second, then the
     /// address counts as unknown until there is one.
     pub async fn outbound(&self, address: SocketAddr) -> Destination {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let mut resolution = self.0.store().outbound(address, Instant::now());
+        let mut resolution = self.shared().store().outbound(address, Instant::now());
         if matches!(*resolution.borrow(), Resolution::Pending) {
-            self.0.outgoing.notify_one();
+            self.shared().outgoing.notify_one();
             let answered = resolution.wait_for(|resolution| !matches!(resolution, Resolution::Pending));
             if tokio::time::timeout(FIRST_ANSWER, answered).await.is_err() {
-                self.0.store().give_up(address);
+                self.shared().store().give_up(address);
             }
         }
         Destination { resolution }
@@ -74,30 +131,30 @@ impl Control {
     /// names it or a receiver lives, so drop receivers that are no longer used.
     #[must_use]
     pub fn endpoints(&self, name: &str) -> watch::Receiver<Option<EndpointSet>> {
-        self.0.store().watch_endpoints(name)
+        self.shared().store().watch_endpoints(name)
     }
 
     /// Whether the workload and the credentials are held: traffic may be admitted. Stays true when the operator goes away.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.0.credentials.borrow().is_some() && self.workload().borrow().is_some()
+        self.shared().credentials.borrow().is_some() && self.workload().borrow().is_some()
     }
 
     /// Whether the configuration stream is up.
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.0.connected.subscribe()
+        self.shared().connected.subscribe()
     }
 
     /// Counts for metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.0.store().stats()
+        self.shared().store().stats()
     }
 
     /// What is held, for people; copies everything.
     #[must_use]
     pub fn held(&self) -> Held {
-        self.0.store().held()
+        self.shared().store().held()
     }
 }

@@ -4,11 +4,23 @@
 //! and the trust bundle. The data path sees a `Control` handle only and never waits for the network through it, but for the first
 //! answer about a new destination. Imports `weft-policy`; knows nothing of connections, metrics or the environment.
 
+mod apply;
+mod backoff;
+mod config;
+mod connect;
+mod convert;
+mod error;
 mod handle;
+mod identity;
 mod memory;
 mod store;
+mod stream;
+mod trust;
 mod types;
+#[doc(hidden)]
+pub mod wire;
 
+pub use config::{ControlConfig, Timeouts, TrustSource};
 pub use handle::Control;
 pub use memory::ControlSetter;
 pub use types::{Credentials, Destination, Held, Resolution, Stats, TrustDomain};

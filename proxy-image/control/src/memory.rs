@@ -8,6 +8,7 @@ use weft_policy::model::{Endpoint, Outbound, Workload};
 
 use crate::handle::{Control, Shared};
 use crate::store::{EndpointsChange, Limits, Outbox, Store};
+use crate::trust::Trust;
 use crate::types::Credentials;
 
 /// Plays the operator for `Control::memory`. The same rules hold as on the stream: an outbound comes into force when every endpoints
@@ -20,7 +21,7 @@ impl Control {
     /// A handle that knows what its setter is told; everything else is unknown at once.
     #[must_use]
     pub fn memory() -> (Self, ControlSetter) {
-        let control = Self(Shared::new(Limits::default(), true));
+        let control = Self::without_tasks(Shared::new(Limits::default(), Trust::default(), true));
         (control.clone(), ControlSetter { control })
     }
 }
@@ -33,7 +34,7 @@ impl ControlSetter {
 
     /// Sets identity and roots.
     pub fn set_credentials(&self, credentials: Credentials) {
-        self.control.0.credentials.send_replace(Some(Arc::new(credentials)));
+        self.control.shared().credentials.send_replace(Some(Arc::new(credentials)));
     }
 
     /// Sets where connections to `address` go.
@@ -56,11 +57,11 @@ impl ControlSetter {
 
     /// Sets what `Control::connected` says.
     pub fn set_connected(&self, connected: bool) {
-        self.control.0.connected.send_replace(connected);
+        self.control.shared().connected.send_replace(connected);
     }
 
     fn change(&self, change: impl FnOnce(&mut Store)) {
-        let mut store = self.control.0.store();
+        let mut store = self.control.shared().store();
         change(&mut store);
         // Nobody is told.
         store.outbox = Outbox::default();

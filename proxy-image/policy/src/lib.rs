@@ -4,6 +4,7 @@
 //! Imports no runtime, no clock and no I/O: time and randomness are arguments.
 
 pub mod authorize;
+pub mod balance;
 pub mod client;
 pub mod http_match;
 pub mod model;

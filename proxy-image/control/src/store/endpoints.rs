@@ -24,7 +24,7 @@ pub(crate) struct EndpointsSlot {
 }
 
 /// How a resource changes.
-pub(crate) enum EndpointsChange {
+pub enum EndpointsChange {
     /// Everything anew.
     Full(Vec<Endpoint>),
     /// On top of the version named.

@@ -10,7 +10,7 @@ pub(crate) struct Nack {
     pub(crate) reason: String,
 }
 
-/// Sets rather than a queue: subscribing and letting go in the same breath cancel out.
+/// Sets rather than a queue, so that what waits is bounded by what is held. Unsubscribe is sent before subscribe.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) subscribe: BTreeSet<String>,
@@ -21,8 +21,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn subscribe(&mut self, name: String) {
-        // Let go but not told yet: the operator still has the subscription, but would not send again what it believes is held.
-        // So the pair is sent in order (unsubscribe first) rather than cancelled.
+        // A name that was let go and not told yet stays in both sets: the operator would not send again what it believes is held.
         self.subscribe.insert(name);
     }
 
@@ -32,7 +31,8 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.subscribe.is_empty() && self.unsubscribe.is_empty() && self.acks.is_empty() && self.nacks.is_empty()
+    /// Acknowledgements and refusals that wait to be sent.
+    pub(crate) fn answers(&self) -> usize {
+        self.acks.len() + self.nacks.len()
     }
 }

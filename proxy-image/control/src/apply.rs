@@ -1,0 +1,111 @@
+//! One message of the operator, taken into force or refused.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use weft_policy::model::{Outbound, Workload};
+
+use crate::convert::{ConvertError, Domains, delta};
+use crate::handle::Shared;
+use crate::store::{EndpointsChange, Nack, Store, TRUST, WORKLOAD};
+use crate::trust;
+use crate::wire::config::server_message::Kind;
+use crate::wire::config::upsert::Resource;
+use crate::wire::config::{ServerMessage, Upsert};
+
+/// A nack's reason is for people.
+const REASON_BYTES: usize = 1024;
+
+/// Why a message is refused.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Convert(#[from] ConvertError),
+    #[error("the resource is of another kind than its name says, or of a kind that this proxy does not know")]
+    Kind,
+    #[error("the name is none that this proxy knows")]
+    Name,
+    #[error("the version is empty")]
+    Version,
+    #[error("{0} cannot be removed")]
+    NotRemovable(&'static str),
+}
+
+pub(crate) fn apply(shared: &Shared, message: ServerMessage) {
+    let nonce = message.nonce;
+    let (name, outcome) = match message.kind {
+        Some(Kind::Upsert(upsert)) => (upsert.name.clone(), apply_upsert(shared, nonce, upsert)),
+        Some(Kind::Remove(remove)) => {
+            let outcome = apply_remove(&mut shared.store(), nonce, &remove.name);
+            (remove.name, outcome)
+        }
+        None => (String::new(), Err(Refusal::Kind)),
+    };
+    if let Err(refusal) = outcome {
+        tracing::warn!(resource = %name, err = %refusal, "resource refused");
+        let reason: String = refusal.to_string().chars().take(REASON_BYTES).collect();
+        shared.store().refuse(Nack { nonce, resource: name, reason });
+    }
+    shared.outgoing.notify_one();
+}
+
+fn apply_upsert(shared: &Shared, nonce: u64, upsert: Upsert) -> Result<(), Refusal> {
+    let Upsert { name, version, resource } = upsert;
+    // An empty version means "nothing held" here and in the hello.
+    if version.is_empty() {
+        return Err(Refusal::Version);
+    }
+    let resource = resource.ok_or(Refusal::Kind)?;
+    match (kind(&name)?, resource) {
+        (Name::Workload, Resource::Workload(wire)) => {
+            let workload = Arc::new(Workload::try_from(wire)?);
+            shared.store().set_workload(workload, version, nonce);
+        }
+        (Name::Trust, Resource::Trust(wire)) => {
+            trust::received(shared, Domains::try_from(wire)?.0);
+            shared.store().set_trust_version(version, nonce);
+        }
+        (Name::Outbound(address), Resource::Outbound(wire)) => {
+            let outbound = Outbound::try_from(wire)?;
+            shared.store().apply_outbound(address, version, nonce, outbound);
+        }
+        (Name::Endpoints, Resource::Endpoints(wire)) => {
+            let change = EndpointsChange::try_from(wire)?;
+            shared.store().apply_endpoints(&name, version, nonce, change);
+        }
+        (Name::Endpoints, Resource::EndpointsDelta(wire)) => {
+            let change = delta(wire)?;
+            shared.store().apply_endpoints(&name, version, nonce, change);
+        }
+        _ => return Err(Refusal::Kind),
+    }
+    Ok(())
+}
+
+fn apply_remove(store: &mut Store, nonce: u64, name: &str) -> Result<(), Refusal> {
+    match kind(name)? {
+        // Without them the proxy would admit nobody: that is for a new version to say.
+        Name::Workload => return Err(Refusal::NotRemovable(WORKLOAD)),
+        Name::Trust => return Err(Refusal::NotRemovable(TRUST)),
+        Name::Outbound(address) => store.remove_outbound(address, nonce),
+        Name::Endpoints => store.remove_endpoints(name, nonce),
+    }
+    Ok(())
+}
+
+enum Name {
+    Workload,
+    Trust,
+    Outbound(SocketAddr),
+    Endpoints,
+}
+
+fn kind(name: &str) -> Result<Name, Refusal> {
+    match name.split_once('/') {
+        None if name == WORKLOAD => Ok(Name::Workload),
+        None if name == TRUST => Ok(Name::Trust),
+        Some(("outbound", address)) => address.parse().map(Name::Outbound).map_err(|_| Refusal::Name),
+        Some(("endpoints", rest)) if !rest.is_empty() => Ok(Name::Endpoints),
+        _ => Err(Refusal::Name),
+    }
+}

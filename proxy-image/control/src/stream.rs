@@ -1,0 +1,135 @@
+//! The configuration stream: one at a time, for ever.
+//!
+//! Each stream begins with a hello that names what is held, so that the operator answers with differences only. Reading and writing
+//! go on side by side: an operator that has nothing new sends not even headers, and subscriptions must reach it all the same.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Request;
+
+use crate::apply::apply;
+use crate::backoff::{Backoff, jitter};
+use crate::config::ControlConfig;
+use crate::connect::{bearer, connect};
+use crate::error::ControlError;
+use crate::handle::Shared;
+use crate::store::Outbox;
+use crate::wire::config::client_message::Kind;
+use crate::wire::config::config_service_client::ConfigServiceClient;
+use crate::wire::config::{Ack, ClientMessage, HeldResource, Hello, Nack, Subscribe, Unsubscribe};
+
+/// Revision of the protocol that this proxy speaks.
+const PROTOCOL: u32 = 1;
+/// Bound on one message of the operator.
+const MESSAGE_BYTES: usize = 4 << 20;
+/// Names in one subscribe or unsubscribe.
+const NAMES: usize = 1_000;
+/// Answers that may wait for an operator that does not read; what is held bounds everything else.
+const WAITING_ANSWERS: usize = 65_536;
+
+/// Keeps a stream up for as long as the task runs.
+pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
+    let mut backoff = Backoff::new(config.timeouts.backoff);
+    loop {
+        let started = Instant::now();
+        let error = match serve(&shared, &config).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        shared.connected.send_if_modified(|connected| std::mem::replace(connected, false));
+        if started.elapsed() >= config.timeouts.settled {
+            backoff.reset();
+        }
+        let delay = backoff.next(jitter());
+        tracing::warn!(peer = %config.address, err = %error, retryMs = delay.as_millis(), "configuration stream lost");
+        {
+            let stats = &mut shared.store().stats;
+            stats.failures += 1;
+            stats.last_error = error.to_string();
+        }
+        tokio::time::sleep(delay).await;
+    }
+}
+
+async fn serve(shared: &Shared, config: &ControlConfig) -> Result<std::convert::Infallible, ControlError> {
+    let channel = connect(shared, config).await?;
+    let mut client = ConfigServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
+    let (sender, receiver) = mpsc::channel(16);
+    let mut request = Request::new(ReceiverStream::new(receiver));
+    request.metadata_mut().insert("authorization", bearer(config)?);
+
+    let hello = begin(shared, config);
+    let write = async {
+        // The receiver lives in the call below; when it is gone the call has ended and says why.
+        if sender.send(message(hello)).await.is_ok() {
+            write(shared, &sender).await;
+        }
+        std::future::pending().await
+    };
+    let read = async {
+        let mut messages = client.stream(request).await?.into_inner();
+        shared.store().stats.streams += 1;
+        shared.connected.send_replace(true);
+        tracing::info!(peer = %config.address, "configuration stream established");
+        while let Some(message) = messages.message().await? {
+            apply(shared, message);
+            if shared.store().outbox.answers() > WAITING_ANSWERS {
+                return Err(ControlError::Stalled);
+            }
+        }
+        Err(ControlError::Ended)
+    };
+    tokio::select! {
+        outcome = read => outcome,
+        outcome = write => outcome,
+    }
+}
+
+/// The hello, taken together with the reset of the outbox: an address asked about in between is in one of the two.
+fn begin(shared: &Shared, config: &ControlConfig) -> Kind {
+    let mut store = shared.store();
+    store.begin_stream();
+    shared.outgoing.notify_one();
+    let held = store.versions().into_iter().map(|(name, version)| HeldResource { name, version }).collect();
+    Kind::Hello(Hello { proxy_version: config.proxy_version.to_owned(), protocol: PROTOCOL, held })
+}
+
+/// Sends what the outbox collects, until nobody listens.
+async fn write(shared: &Shared, sender: &mpsc::Sender<ClientMessage>) {
+    loop {
+        shared.outgoing.notified().await;
+        let outbox = std::mem::take(&mut shared.store().outbox);
+        for kind in kinds(outbox) {
+            if sender.send(message(kind)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Unsubscribe goes before subscribe: a name in both was let go and is wanted anew, from nothing.
+fn kinds(outbox: Outbox) -> impl Iterator<Item = Kind> {
+    let unsubscribe = chunks(outbox.unsubscribe).map(|names| Kind::Unsubscribe(Unsubscribe { names }));
+    let subscribe = chunks(outbox.subscribe).map(|names| Kind::Subscribe(Subscribe { names }));
+    let nacks = outbox
+        .nacks
+        .into_iter()
+        .map(|nack| Kind::Nack(Nack { nonce: nack.nonce, resource: nack.resource, reason: nack.reason }));
+    let acks = outbox.acks.into_iter().map(|nonce| Kind::Ack(Ack { nonce }));
+    unsubscribe.chain(subscribe).chain(nacks).chain(acks)
+}
+
+fn chunks(names: impl IntoIterator<Item = String>) -> impl Iterator<Item = Vec<String>> {
+    let mut names = names.into_iter();
+    std::iter::from_fn(move || {
+        let chunk: Vec<_> = names.by_ref().take(NAMES).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+fn message(kind: Kind) -> ClientMessage {
+    ClientMessage { kind: Some(kind) }
+}
