@@ -1,0 +1,132 @@
+// A real kube-apiserver with its etcd for the API tests of this folder and of the reconcilers.
+import { readFile } from 'node:fs/promises';
+import { KubeConfig } from '@kubernetes/client-node';
+import { apiOnly, type Component, component } from '../../../e2e/cluster/index.ts';
+import { type ApiClient, createApiClient } from '../api-client.ts';
+import { resourcePath } from '../resource-type.ts';
+import type { RawObject } from '../raw-object.ts';
+
+export interface TestApi {
+  readonly kubeConfig: KubeConfig;
+  readonly client: ApiClient;
+  readonly apiServer: Component;
+  readonly etcd: EtcdTools;
+  /** As another person would: create, replace, read and delete by plain requests. */
+  post(path: string, body: unknown): Promise<RawObject>;
+  get(path: string): Promise<RawObject>;
+  merge(path: string, body: unknown): Promise<RawObject>;
+  delete(path: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** etcd's own HTTP gateway, for what happens behind the API server's back. */
+export interface EtcdTools {
+  /** Removes a key, e.g. `/registry/configmaps/default/a`. */
+  deleteKey(key: string): Promise<void>;
+  /** Forgets all history: watches from earlier versions are refused from now on. */
+  compact(): Promise<void>;
+}
+
+export const forever = new AbortController().signal;
+
+/** Clusters of the same name must not be used by two test files. */
+export async function startTestApi(name: string): Promise<TestApi> {
+  const server = await apiOnly(name);
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromFile(server.kubeconfig);
+  const client = createApiClient({ kubeConfig, userAgent: 'weft-test' });
+  const request = async (
+    method: 'POST' | 'GET' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ): Promise<RawObject> =>
+    (await client.request({
+      method,
+      path,
+      ...(body === undefined ? {} : { body }),
+      ...(method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {}),
+      signal: forever,
+    })) as RawObject;
+  return {
+    kubeConfig,
+    client,
+    apiServer: component(name, 'kube-apiserver'),
+    etcd: await etcdTools(name),
+    post: (path, body) => request('POST', path, body),
+    get: path => request('GET', path),
+    merge: (path, body) => request('PATCH', path, body),
+    delete: async path => void (await request('DELETE', path)),
+    stop: () => server.stop(),
+  };
+}
+
+async function etcdTools(name: string): Promise<EtcdTools> {
+  const commandLine = await readFile(`/proc/${await component(name, 'etcd').pid()}/cmdline`, 'utf8');
+  const url = /--listen-client-urls=(http:\/\/[0-9.:]+)/.exec(commandLine)?.[1];
+  if (url === undefined) throw new Error('the command line of etcd names no client address');
+  const call = async (path: string, body: unknown): Promise<{ header: { revision: string } }> => {
+    const response = await fetch(`${url}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`etcd ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as { header: { revision: string } };
+  };
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  return {
+    deleteKey: async key => void (await call('deleterange', { key: base64(key) })),
+    compact: async () => {
+      const { header } = await call('range', { key: base64('/registry/') });
+      await call('compaction', { revision: header.revision, physical: true });
+    },
+  };
+}
+
+/** Polls until `probe` answers true; the error says what was waited for. */
+export async function eventually(
+  what: string,
+  probe: () => boolean | Promise<boolean>,
+  deadlineMs = 20_000,
+): Promise<void> {
+  const endMs = performance.now() + deadlineMs;
+  for (;;) {
+    if (await probe()) return;
+    if (performance.now() > endMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
+export const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
+
+export const configMapPath = (name = ''): string => resourcePath(CONFIG_MAPS, { namespace: 'default', name });
+
+export function aConfigMap(name: string, data: Readonly<Record<string, string>> = {}): RawObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' }, data };
+}
+
+export interface CuttableClient extends ApiClient {
+  /** Breaks open watches, and refuses everything until restore(). */
+  cut(): void;
+  restore(): void;
+}
+
+/** A network cable that a test can pull. */
+export function cuttable(client: ApiClient): CuttableClient {
+  let isCut = false;
+  let broken = new AbortController();
+  const lost = (): Promise<never> => Promise.reject(new Error('the network is cut'));
+  return {
+    cut: () => {
+      isCut = true;
+      broken.abort();
+    },
+    restore: () => {
+      isCut = false;
+      broken = new AbortController();
+    },
+    request: request => (isCut ? lost() : client.request(request)),
+    watch: async request => {
+      if (isCut) return lost();
+      const { signal } = broken;
+      await client.watch({ ...request, signal: AbortSignal.any([request.signal, signal]) });
+      return signal.aborted ? lost() : undefined;
+    },
+  };
+}
