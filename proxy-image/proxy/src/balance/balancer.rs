@@ -1,0 +1,105 @@
+//! One endpoints resource, followed lazily.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use weft_policy::balance::{Discipline, Pool, Tuning};
+use weft_policy::model::{Endpoint, EndpointSet};
+
+use super::picked::{Attachments, Picked};
+use super::{now_ns, random};
+
+/// Draws endpoints from one endpoints resource, or from one fixed endpoint.
+pub struct Balancer {
+    name: Arc<str>,
+    source: RefCell<Option<watch::Receiver<Option<EndpointSet>>>>,
+    held: Cell<bool>,
+    pool: RefCell<Pool<Attachments>>,
+}
+
+impl Balancer {
+    pub(super) fn following(name: Arc<str>, mut source: watch::Receiver<Option<EndpointSet>>, tuning: Tuning) -> Self {
+        source.mark_changed();
+        let balancer = Self {
+            name,
+            source: RefCell::new(Some(source)),
+            held: Cell::new(false),
+            pool: RefCell::new(Pool::new(tuning)),
+        };
+        balancer.refresh(now_ns());
+        balancer
+    }
+
+    /// A single known endpoint: a pod addressed by its own IP. It is never ejected, and its connections are pooled like any other's.
+    #[must_use]
+    pub fn fixed(endpoint: &Arc<Endpoint>) -> Rc<Self> {
+        let mut pool = Pool::new(Tuning::default());
+        pool.update(std::slice::from_ref(endpoint), now_ns());
+        Rc::new(Self {
+            name: Arc::from(endpoint.address.to_string()),
+            source: RefCell::new(None),
+            held: Cell::new(true),
+            pool: RefCell::new(pool),
+        })
+    }
+
+    /// Of the endpoints resource.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether a request has anywhere to go (what `policy::pick_backend` asks).
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.refresh(now_ns());
+        !self.pool.borrow().is_empty()
+    }
+
+    /// An endpoint for a request (`PeakEwma`) or a connection of bytes (`LeastPending`), counted as in hand until the guard is finished or
+    /// dropped. `tried` are the endpoints this request failed at: they come again only when there is no other. None: no endpoint at all.
+    #[must_use]
+    pub fn pick(&self, now_ns: u64, discipline: Discipline, tried: &[Arc<Endpoint>]) -> Option<Picked> {
+        self.refresh(now_ns);
+        let excluded = |endpoint: &Endpoint| tried.iter().any(|tried| tried.address == endpoint.address);
+        let node = self.pool.borrow().pick(now_ns, random(), discipline, excluded)?;
+        Some(Picked::begin(node, now_ns))
+    }
+
+    /// (ready, ejected) endpoints.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let pool = self.pool.borrow();
+        let ejected = pool.ejected();
+        (pool.nodes().len().saturating_sub(ejected), ejected)
+    }
+
+    /// Takes over changed endpoints. The resource going away leaves what was held in force, as the control plane's loss must.
+    pub(super) fn refresh(&self, now_ns: u64) {
+        let mut source = self.source.borrow_mut();
+        let Some(receiver) = source.as_mut() else { return };
+        match receiver.has_changed() {
+            Ok(false) => {}
+            Ok(true) => {
+                let endpoints = receiver.borrow_and_update().clone();
+                self.replace(endpoints, now_ns);
+            }
+            Err(_) => {
+                let endpoints = receiver.borrow().clone();
+                *source = None;
+                if !self.held.get() {
+                    self.replace(endpoints, now_ns);
+                }
+            }
+        }
+    }
+
+    fn replace(&self, endpoints: Option<EndpointSet>, now_ns: u64) {
+        if let Some(endpoints) = endpoints {
+            self.held.set(true);
+            self.pool.borrow_mut().update(&endpoints, now_ns);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The guard of one try at one endpoint.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weft_policy::balance::{Node, Outcome};
+use weft_policy::model::Endpoint;
+
+use super::now_ns;
+
+/// What the data path keeps beside an endpoint (pooled connections, resolved series), at most a handful of values of different types. It
+/// goes when the endpoint goes.
+#[derive(Default)]
+pub struct Attachments(RefCell<Vec<Rc<dyn Any>>>);
+
+impl Attachments {
+    fn get_or_make<T: 'static>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        let found = self.0.borrow().iter().find(|value| value.is::<T>()).cloned();
+        if let Some(Ok(value)) = found.map(Rc::downcast::<T>) {
+            return value;
+        }
+        let made = Rc::new(make());
+        self.0.borrow_mut().push(Rc::clone(&made) as Rc<dyn Any>);
+        made
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Answered,
+    Done,
+}
+
+/// A try under way. Finish it with its outcome; dropping it unfinished means that the client went away.
+pub struct Picked {
+    node: Rc<Node<Attachments>>,
+    began_ns: u64,
+    state: State,
+}
+
+impl Picked {
+    pub(super) fn begin(node: Rc<Node<Attachments>>, now_ns: u64) -> Self {
+        node.begin(now_ns);
+        Self { node, began_ns: now_ns, state: State::Waiting }
+    }
+
+    /// Where to go.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        self.node.endpoint()
+    }
+
+    #[cfg(test)]
+    pub(super) fn node(&self) -> &Node<Attachments> {
+        &self.node
+    }
+
+    /// What is kept for this endpoint under the type `T`, made if there is none.
+    #[must_use]
+    pub fn attachment<T: 'static>(&self, make: impl FnOnce(&Arc<Endpoint>) -> T) -> Rc<T> {
+        self.node.attached().get_or_make(|| make(self.node.endpoint()))
+    }
+
+    /// The response's head came and a body follows: from now on the endpoint is not waited for. The outcome comes with [`Picked::finish`],
+    /// whose latency is then ignored; dropping means success.
+    pub fn respond(&mut self, now_ns: u64) {
+        if self.state == State::Waiting {
+            self.state = State::Answered;
+            self.node.respond(now_ns.saturating_sub(self.began_ns), now_ns);
+        }
+    }
+
+    /// The try ended.
+    pub fn finish(mut self, outcome: Outcome) {
+        match self.state {
+            State::Waiting => self.node.finish(outcome, now_ns()),
+            State::Answered => self.node.conclude(outcome.failed, now_ns()),
+            State::Done => {}
+        }
+        self.state = State::Done;
+    }
+
+    /// The try ended now; its latency is the time since the pick.
+    pub fn finish_now(self, failed: bool) {
+        let latency_ns = now_ns().saturating_sub(self.began_ns);
+        self.finish(Outcome { latency_ns, failed });
+    }
+
+    /// No connection could be made: a failure, and the endpoint is tried last for a while.
+    pub fn connect_failed(self) {
+        self.node.connect_failed(now_ns());
+        self.finish_now(true);
+    }
+
+    /// A new connection stands: earlier refusals are forgotten.
+    pub fn connected(&self) {
+        self.node.connected();
+    }
+}
+
+impl Drop for Picked {
+    fn drop(&mut self) {
+        let now = now_ns();
+        match self.state {
+            State::Waiting => self.node.give_up(now.saturating_sub(self.began_ns), now),
+            State::Answered => self.node.conclude(false, now),
+            State::Done => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use super::*;
+use crate::metrics::Limits;
+use std::net::{Ipv4Addr, SocketAddr};
+use weft_control::ControlSetter;
+use weft_policy::model::{Endpoint, Transport};
+
+fn endpoint(n: u8) -> Endpoint {
+    Endpoint {
+        address: SocketAddr::from((Ipv4Addr::new(10, 0, 0, n), 80)),
+        pod_uid: n.to_string(),
+        identity: String::new(),
+        transport: Transport::Plain,
+        zone: String::new(),
+        labels: Arc::from([]),
+    }
+}
+
+fn balancers() -> (Rc<Balancers>, ControlSetter, Arc<str>) {
+    let (control, setter) = Control::memory();
+    (Balancers::new(control), setter, Arc::from("endpoints/demo/web:80"))
+}
+
+fn pick(balancer: &Balancer) -> Option<Picked> {
+    balancer.pick(now_ns(), Discipline::PeakEwma, &[])
+}
+
+#[test]
+fn a_balancer_follows_its_endpoints_and_is_shared_by_name() {
+    let (balancers, setter, name) = balancers();
+    let balancer = balancers.get(&name);
+    assert!(!balancer.ready() && pick(&balancer).is_none());
+    setter.set_endpoints(&name, vec![endpoint(1)]);
+    assert!(balancer.ready());
+    assert_eq!(pick(&balancer).unwrap().endpoint().address.ip(), Ipv4Addr::new(10, 0, 0, 1));
+    setter.set_endpoints(&name, vec![endpoint(2)]);
+    assert_eq!(pick(&balancers.get(&name)).unwrap().endpoint().address.ip(), Ipv4Addr::new(10, 0, 0, 2));
+    assert!(Rc::ptr_eq(&balancer, &balancers.get(&name)));
+    setter.set_endpoints(&name, vec![]);
+    assert!(!balancer.ready() && pick(&balancer).is_none());
+}
+
+#[test]
+fn a_dropped_control_plane_leaves_the_endpoints_in_force() {
+    let (balancers, setter, name) = balancers();
+    setter.set_endpoints(&name, vec![endpoint(1)]);
+    let balancer = balancers.get(&name);
+    drop((balancers, setter));
+    assert!(balancer.ready() && pick(&balancer).is_some());
+}
+
+#[test]
+fn attachments_live_as_long_as_the_endpoint_and_are_one_per_type() {
+    let (balancers, setter, name) = balancers();
+    setter.set_endpoints(&name, vec![endpoint(1)]);
+    let balancer = balancers.get(&name);
+    let picked = pick(&balancer).unwrap();
+    let first = picked.attachment(|endpoint| endpoint.address.to_string());
+    let again = picked.attachment(|_| String::from("not made"));
+    let other = picked.attachment(|_| 7_u8);
+    assert!(Rc::ptr_eq(&first, &again) && *first == "10.0.0.1:80" && *other == 7);
+    picked.finish_now(false);
+    let weak = Rc::downgrade(&first);
+    drop((first, again));
+    assert!(weak.upgrade().is_some());
+    setter.set_endpoints(&name, vec![endpoint(2)]);
+    balancers.sweep();
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_try_counts_as_in_hand_until_it_is_finished_answered_or_dropped() {
+    let balancer = Balancer::fixed(&Arc::new(endpoint(1)));
+    let pending = |picked: &Picked| picked.node().load().pending();
+    let probe = pick(&balancer).unwrap();
+    assert_eq!(pending(&probe), 1);
+    pick(&balancer).unwrap().finish_now(false);
+    drop(pick(&balancer));
+    pick(&balancer).unwrap().connect_failed();
+    let mut answered = pick(&balancer).unwrap();
+    assert_eq!(pending(&probe), 2);
+    answered.respond(now_ns());
+    assert_eq!(pending(&probe), 1);
+    answered.finish_now(true);
+    assert_eq!(pending(&probe), 1);
+}
+
+#[test]
+fn a_balancer_in_nobodys_hands_is_kept_for_a_while_and_told_in_the_metrics() {
+    let (balancers, setter, name) = balancers();
+    setter.set_endpoints(&name, vec![endpoint(1), endpoint(2)]);
+    drop(balancers.get(&name));
+    balancers.sweep();
+    assert_eq!(balancers.len(), 1, "its estimates and connections serve the next connection");
+    let metrics = Metrics::new(Limits::default());
+    balancers.collect(&metrics);
+    let text = metrics.render();
+    for (state, count) in [("ready", 2), ("ejected", 0)] {
+        let line = format!("outbound_http_balancer_endpoints{{name=\"{name}\",endpoint_state=\"{state}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+}
+
+#[test]
+fn randomness_reaches_both_halves() {
+    let (mut ones, mut zeros) = (0, 0);
+    for _ in 0..64 {
+        let word = random();
+        ones |= word;
+        zeros |= !word;
+    }
+    assert_eq!((ones, zeros), (u64::MAX, u64::MAX));
+}
