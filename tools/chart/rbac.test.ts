@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { WATCHED_KINDS } from '../../src/model/kinds.ts';
+import { helmTemplate, type Manifest, manifests } from './helm.ts';
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  resourceNames?: string[];
+  verbs: string[];
+}
+
+test('the operator may list and watch each kind that compile reads', async () => {
+  const rules = await rulesOf('ClusterRole', 'weft-operator');
+  for (const { group, plural } of WATCHED_KINDS)
+    expect([plural, ...verbsFor(rules, group, plural)]).toEqual([plural, 'get', 'list', 'watch']);
+});
+
+test('the operator may write the status of those kinds alone whose conditions are its own', async () => {
+  const rules = await rulesOf('ClusterRole', 'weft-operator');
+  const granted = rules.flatMap(({ apiGroups, resources }) =>
+    apiGroups.flatMap(group => resources.map(resource => `${group}/${resource}`)),
+  );
+  const statuses = granted.filter(name => name.endsWith('/status'));
+  const wanted = WATCHED_KINDS.filter(kind => kind.hasConditions).map(
+    ({ group, plural }) => `${group}/${plural}/status`,
+  );
+  expect(statuses.toSorted()).toEqual(wanted.toSorted());
+});
+
+test('nobody is granted a wildcard, escalation, or a Secret outside of weft-system', async () => {
+  const objects = manifests(await helmTemplate());
+  const roles = objects.filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
+  expect(roles.length).toBeGreaterThanOrEqual(5);
+  for (const role of roles) {
+    for (const rule of role['rules'] as Rule[]) {
+      const words = [...rule.apiGroups, ...rule.resources, ...rule.verbs];
+      for (const word of ['*', 'escalate', 'bind', 'impersonate']) expect(words).not.toContain(word);
+    }
+  }
+  const secretRoles = roles.filter(role => (role['rules'] as Rule[]).some(rule => rule.resources.includes('secrets')));
+  expect(secretRoles.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`)).toEqual([
+    'Role weft-system/weft-operator',
+  ]);
+});
+
+test('in the whole cluster nothing but statuses, events, reviews, named ConfigMaps and our webhooks can be written', async () => {
+  const writing = (await rulesOf('ClusterRole', 'weft-operator')).filter(({ verbs }) =>
+    verbs.some(verb => !['get', 'list', 'watch'].includes(verb)),
+  );
+  const unnamed = writing
+    .filter(rule => rule.resourceNames === undefined)
+    .flatMap(({ resources, verbs }) => resources.map(name => ({ name, verbs })));
+  const others = unnamed.filter(({ name }) => !name.endsWith('/status'));
+  expect(others).toEqual([
+    { name: 'events', verbs: ['create', 'patch'] },
+    { name: 'configmaps', verbs: ['create'] },
+    { name: 'tokenreviews', verbs: ['create'] },
+    { name: 'subjectaccessreviews', verbs: ['create'] },
+  ]);
+});
+
+async function rulesOf(kind: string, name: string): Promise<Rule[]> {
+  const role = manifests(await helmTemplate()).find(
+    (object: Manifest) => object.kind === kind && object.metadata.name === name,
+  );
+  return (role?.['rules'] ?? []) as Rule[];
+}
+
+function verbsFor(rules: readonly Rule[], group: string, resource: string): string[] {
+  const matching = rules.filter(
+    rule => rule.resourceNames === undefined && rule.apiGroups.includes(group) && rule.resources.includes(resource),
+  );
+  return matching.flatMap(rule => rule.verbs).toSorted();
+}
