@@ -1,10 +1,10 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { request } from 'node:https';
+import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ensureComponent, withLock } from '../../tools/components/build.ts';
 import { writeCertificates } from './certificates.ts';
+import { isApiReady } from './api-ready.ts';
 import { startComponent } from './components.ts';
 import { clusterDown, type Report, removeCluster } from './down.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
@@ -42,7 +42,12 @@ export async function apiOnly(name: string, { report = () => {} }: { report?: Re
       await removeCluster(paths, report);
       try {
         const server = await create(paths, programs);
-        return { server, kubeconfig: paths.kubeconfig, authority: join(paths.certificates, 'ca.crt'), stop: async () => void (await clusterDown(name)) };
+        return {
+          server,
+          kubeconfig: paths.kubeconfig,
+          authority: join(paths.certificates, 'ca.crt'),
+          stop: async () => void (await clusterDown(name)),
+        };
       } catch (error) {
         // Between choosing a port and listening on it somebody else may take it; then everything is tried afresh.
         if (attempt === attempts || !(error instanceof EndedError)) throw error;
@@ -60,7 +65,13 @@ async function create(paths: ClusterPaths, programs: string): Promise<string> {
   const [etcdPort = 0, etcdPeerPort = 0, port = 0] = await freePorts(3);
   const addresses: ApiAddresses = { etcdPort, etcdPeerPort, port, bind: '127.0.0.1', advertise: '127.0.0.1' };
   const server = `https://127.0.0.1:${port}`;
-  const state: ClusterState = { kind: 'api-only', phase: 'starting', startedAt: new Date().toISOString(), components: {}, server };
+  const state: ClusterState = {
+    kind: 'api-only',
+    phase: 'starting',
+    startedAt: new Date().toISOString(),
+    components: {},
+    server,
+  };
   await writeState(paths, state);
   await startComponent(paths, state, { name: 'etcd', argv: etcdCommand(paths, addresses) });
   await writeCertificates(paths.certificates, [
@@ -78,16 +89,15 @@ async function create(paths: ClusterPaths, programs: string): Promise<string> {
     '--disable-admission-plugins=ServiceAccount',
   ];
   await startComponent(paths, state, { name: 'kube-apiserver', argv, env: { GOMEMLIMIT: '500MiB' } });
-  await waitUntilReady(paths, state, server);
+  await waitUntilReady(paths, state);
   state.phase = 'running';
   await writeState(paths, state);
   return server;
 }
 
-async function waitUntilReady(paths: ClusterPaths, state: ClusterState, server: string): Promise<void> {
-  const authority = await readFile(join(paths.certificates, 'ca.crt'));
+async function waitUntilReady(paths: ClusterPaths, state: ClusterState): Promise<void> {
   const deadline = performance.now() + readyTimeoutMs;
-  while (!(await answersOk(`${server}/readyz`, authority))) {
+  while (!(await isApiReady(paths, state.server))) {
     const ended = Object.entries(state.components).find(([, { ref }]) => !isAlive(ref));
     if (ended !== undefined) throw new EndedError(`${ended[0]} ended, its log is ${ended[1].log}`);
     if (performance.now() > deadline) throw new Error(`the API server is not ready, its log is in ${paths.log}`);
@@ -95,28 +105,16 @@ async function waitUntilReady(paths: ClusterPaths, state: ClusterState, server: 
   }
 }
 
-async function answersOk(url: string, authority: Buffer): Promise<boolean> {
-  return await new Promise<boolean>((resolve) => {
-    const call = request(url, { ca: authority, agent: false, timeout: 1000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    call.once('timeout', () => call.destroy());
-    call.once('error', () => resolve(false));
-    call.end();
-  });
-}
-
 // All are held until the last one is known, so no two are the same.
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(servers.map(listenAnywhere));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
   return ports;
 }
 
 async function listenAnywhere(server: ReturnType<typeof createServer>): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
 }

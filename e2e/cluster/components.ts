@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeExec } from './exec.ts';
+import { isApiReady, isNodeApiReady } from './api-ready.ts';
 import { type ClusterPaths, clusterPaths } from './paths.ts';
 import { clusterVariable, isAlive, signalProcess, startDaemon, waitForEnd } from './process.ts';
 import type { ProgramName } from './programs.ts';
@@ -41,7 +41,7 @@ export function component(name: string, program: ProgramName): Component {
       if (isAlive(entry.ref)) return;
       entry.ref = await startDaemon(entry);
       await writeState(paths, state);
-      if (program === 'kube-apiserver' && state.kind === 'node') await waitForApi(name, 30_000);
+      if (program === 'kube-apiserver') await waitForApi(paths, state, 30_000);
     },
   };
 }
@@ -62,19 +62,26 @@ const joinGroups = 'while [ "$1" != -- ]; do echo 0 > "$1/cgroup.procs"; shift; 
 /** Starts one program and records it at once: an interrupted `up` must leave nothing that `down` does not know. */
 export async function startComponent(paths: ClusterPaths, state: ClusterState, options: StartOptions): Promise<void> {
   const env = { PATH: process.env['PATH'] ?? '', HOME: paths.data, [clusterVariable]: paths.folder, ...options.env };
-  const argv = ['sh', '-c', joinGroups, 'sh', ...(options.cgroups ?? []), '--', ...(options.enter ?? []), ...options.argv];
+  const argv = [
+    'sh',
+    '-c',
+    joinGroups,
+    'sh',
+    ...(options.cgroups ?? []),
+    '--',
+    ...(options.enter ?? []),
+    ...options.argv,
+  ];
   const log = join(paths.log, `${options.name}.log`);
   state.components[options.name] = { ref: await startDaemon({ argv, env, log }), argv, env, log };
   await writeState(paths, state);
 }
 
-/** Resolves when the API server of a node answers that it is ready. */
-export async function waitForApi(name: string, timeoutMs: number): Promise<void> {
+/** Resolves when the API server answers that it is ready. */
+export async function waitForApi(paths: ClusterPaths, state: ClusterState, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const { stdout, stderr, code } = await nodeExec(name, ['kubectl', 'get', '--raw=/readyz']);
-    if (code === 0 && stdout === 'ok') return;
-    if (performance.now() > deadline) throw new Error(`the API server of ${name} is not ready: ${stderr.trim()}`);
+  while (!(await (state.kind === 'node' ? isNodeApiReady(paths) : isApiReady(paths, state.server)))) {
+    if (performance.now() > deadline) throw new Error(`the API server of ${paths.name} is not ready, see ${paths.log}`);
     await sleep(50);
   }
 }

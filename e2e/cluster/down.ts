@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { withLock } from '../../tools/components/lock.ts';
@@ -19,21 +20,30 @@ const killTimeoutMs = 15_000;
  */
 export async function clusterDown(name: string, report: Report = () => {}): Promise<boolean> {
   const paths = clusterPaths(name);
-  return await withLock(paths.lock, () => removeCluster(paths, report), () => report('waiting for another up or down'));
+  return await withLock(
+    paths.lock,
+    () => removeCluster(paths, report),
+    () => report('waiting for another up or down'),
+  );
 }
 
 /** {@link clusterDown} for a caller that holds the lock. */
 export async function removeCluster(paths: ClusterPaths, report: Report): Promise<boolean> {
   const startedMs = performance.now();
   const before = await findRemains(paths);
-  const hadState = await stat(paths.state).then(() => true, () => false);
+  const hadState = await stat(paths.state).then(
+    () => true,
+    () => false,
+  );
   if (!hadState && before.pids.length + before.mounts.length + before.cgroups.length === 0) return false;
   await killAll(paths);
   // Mounts were made in the node's own namespace, which ended with its last process; this is for a mount made by hand.
-  for (const point of (await findRemains(paths)).mounts.toReversed()) await promisify(execFile)('umount', ['--lazy', point]);
+  for (const point of (await findRemains(paths)).mounts.toReversed())
+    await promisify(execFile)('umount', ['--lazy', point]);
   await removeGroup(paths.cgroup, killTimeoutMs);
-  for (const part of [paths.data, paths.certificates, paths.config, paths.bin, paths.kubeconfig, ...Object.values(paths.holderPid)]) {
-    await rm(part, { recursive: true, force: true, maxRetries: 5 });
+  const kept = [basename(paths.log), basename(paths.state)];
+  for (const entry of await readdir(paths.folder).catch(() => [])) {
+    if (!kept.includes(entry)) await rm(join(paths.folder, entry), { recursive: true, force: true, maxRetries: 5 });
   }
   // Last: while the state is there, a `down` that was interrupted is known to be unfinished.
   await rm(paths.state, { force: true });
@@ -50,7 +60,8 @@ async function killAll(paths: ClusterPaths): Promise<void> {
   for (;;) {
     const { pids } = await findRemains(paths);
     if (pids.length === 0) return;
-    if (performance.now() > deadline) throw new Error(`processes of cluster ${paths.name} do not end: ${pids.join(' ')}`);
+    if (performance.now() > deadline)
+      throw new Error(`processes of cluster ${paths.name} do not end: ${pids.join(' ')}`);
     for (const pid of pids) signalProcess(pid, 'SIGKILL');
     await sleep(50);
   }

@@ -11,7 +11,7 @@ export async function loadImage(name: string, tar: string): Promise<void> {
 /** Tag and manifest digest (`sha256:...`) of every image in the node. */
 export async function listImages(name: string): Promise<Map<string, string>> {
   const lines = (await runCtr(name, ['images', 'list'], 30_000)).trim().split('\n').slice(1);
-  return new Map(lines.map((line) => line.split(/\s+/)).map(([tag = '', , digest = '']) => [tag, digest]));
+  return new Map(lines.map(line => line.split(/\s+/)).map(([tag = '', , digest = '']) => [tag, digest]));
 }
 
 async function runCtr(name: string, args: readonly string[], timeoutMs: number): Promise<string> {

@@ -22,7 +22,10 @@ export async function writeKubeconfig({ certificates, client, server, output }: 
     users: [
       {
         name: client,
-        user: { 'client-certificate-data': await embed(`${client}.crt`), 'client-key-data': await embed(`${client}.key`) },
+        user: {
+          'client-certificate-data': await embed(`${client}.crt`),
+          'client-key-data': await embed(`${client}.key`),
+        },
       },
     ],
     contexts: [{ name: 'weft', context: { cluster: 'weft', user: client } }],

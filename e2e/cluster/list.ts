@@ -15,7 +15,7 @@ export interface ClusterSummary {
 /** All clusters of this checkout that are up or left something. */
 export async function listClusters(): Promise<ClusterSummary[]> {
   const entries = await readdir(clustersFolder, { withFileTypes: true }).catch(() => []);
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const names = entries.filter(entry => entry.isDirectory()).map(entry => entry.name);
   const found: ClusterSummary[] = [];
   for (const name of names.toSorted()) {
     const paths = clusterPaths(name);
@@ -23,7 +23,12 @@ export async function listClusters(): Promise<ClusterSummary[]> {
     const { pids, cgroups } = await findRemains(paths);
     if (state === undefined && pids.length + cgroups.length === 0) continue;
     const isRunning = state?.phase === 'running' && (await isHealthy(name, state));
-    found.push({ name, kind: state?.kind ?? 'node', status: isRunning ? 'running' : 'broken', server: state?.server ?? '-' });
+    found.push({
+      name,
+      kind: state?.kind ?? 'node',
+      status: isRunning ? 'running' : 'broken',
+      server: state?.server ?? '-',
+    });
   }
   return found;
 }

@@ -9,7 +9,13 @@ import { clusterVariable, type ProcessRef, processRef, signalProcess, started } 
 
 // Host folders that kubelet, containerd and the CNI plugins know by fixed paths. Each cluster mounts its own over them:
 // without that, one kubelet cleans up what another one runs. Network namespaces and sockets are below /run.
-const privateFolders = ['/var/lib/kubelet', '/var/lib/containerd', '/var/lib/cni', '/var/log/pods', '/var/log/containers'];
+const privateFolders = [
+  '/var/lib/kubelet',
+  '/var/lib/containerd',
+  '/var/lib/cni',
+  '/var/log/pods',
+  '/var/log/containers',
+];
 
 /** The processes that keep a cluster's namespaces alive: network and mounts of the node, network of the outside. */
 export interface NamespaceHolders {
@@ -18,7 +24,10 @@ export interface NamespaceHolders {
 }
 
 /** Creates the namespaces with their links, addresses and mounts; nothing of the host's own is changed. */
-export async function createNamespaces(paths: ClusterPaths, onHolder: (name: keyof NamespaceHolders, ref: ProcessRef) => Promise<void>): Promise<NamespaceHolders> {
+export async function createNamespaces(
+  paths: ClusterPaths,
+  onHolder: (name: keyof NamespaceHolders, ref: ProcessRef) => Promise<void>,
+): Promise<NamespaceHolders> {
   const outside = await hold(paths, ['--net'], 'true');
   await onHolder('outside', outside);
   for (const folder of privateFolders) await mkdir(join(paths.data, folder), { recursive: true });
@@ -30,12 +39,16 @@ export async function createNamespaces(paths: ClusterPaths, onHolder: (name: key
 }
 
 async function hold(paths: ClusterPaths, namespaces: readonly string[], setup: string): Promise<ProcessRef> {
-  const child = spawn('unshare', [...namespaces, '--', 'sh', '-c', `set -e\n${setup}\necho ready\nexec sleep infinity`], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], [clusterVariable]: paths.folder },
-    cwd: '/',
-  });
+  const child = spawn(
+    'unshare',
+    [...namespaces, '--', 'sh', '-c', `set -e\n${setup}\necho ready\nexec sleep infinity`],
+    {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], [clusterVariable]: paths.folder },
+      cwd: '/',
+    },
+  );
   await started(child, 'unshare');
   let complaints = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -62,7 +75,7 @@ function mountCommands(paths: ClusterPaths): string[] {
     'mount --make-rshared /',
     'mount -t tmpfs -o mode=755 tmpfs /run',
     'mkdir -p /run/netns /run/lock',
-    ...privateFolders.flatMap((folder) => [`mkdir -p ${folder}`, `mount --bind '${join(paths.data, folder)}' ${folder}`]),
+    ...privateFolders.flatMap(folder => [`mkdir -p ${folder}`, `mount --bind '${join(paths.data, folder)}' ${folder}`]),
   ];
 }
 
@@ -105,5 +118,5 @@ function networkCommands(outsidePid: number): string[] {
 
 /** The bridge's own address in a network, with its length: `10.244.0.0/24` gives `10.244.0.1/24`. */
 export function firstAddress(network: string): string {
-  return network.replace(/(\.0|::)\//, (match) => (match === '.0/' ? '.1/' : '::1/'));
+  return network.replace(/(\.0|::)\//, match => (match === '.0/' ? '.1/' : '::1/'));
 }

@@ -67,7 +67,11 @@ function kubeletConfig(paths: ClusterPaths): object {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
-    authentication: { x509: { clientCAFile: join(paths.certificates, 'ca.crt') }, webhook: { enabled: true }, anonymous: { enabled: false } },
+    authentication: {
+      x509: { clientCAFile: join(paths.certificates, 'ca.crt') },
+      webhook: { enabled: true },
+      anonymous: { enabled: false },
+    },
     authorization: { mode: 'Webhook' },
     tlsCertFile: join(paths.certificates, 'kubelet-server.crt'),
     tlsPrivateKeyFile: join(paths.certificates, 'kubelet-server.key'),
@@ -79,7 +83,12 @@ function kubeletConfig(paths: ClusterPaths): object {
     clusterDNS: [dnsServiceAddress],
     resolvConf: join(paths.config, 'resolv.conf'),
     // A test machine with a full disk still runs its tests, and images that were imported by hand must never be collected.
-    evictionHard: { 'memory.available': '0%', 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' },
+    evictionHard: {
+      'memory.available': '0%',
+      'nodefs.available': '0%',
+      'nodefs.inodesFree': '0%',
+      'imagefs.available': '0%',
+    },
     imageGCHighThresholdPercent: 100,
     imageMaximumGCAge: '0s',
     makeIPTablesUtilChains: false,

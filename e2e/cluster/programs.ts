@@ -80,8 +80,8 @@ export function apiServerCommand(paths: ClusterPaths, programs: string, addresse
     `--proxy-client-cert-file=${certificate('front-proxy-client.crt')}`,
     `--proxy-client-key-file=${certificate('front-proxy-client.key')}`,
     '--profiling=false',
-    // Only one instance ever runs: nothing is gained by leaving requests in flight a minute after SIGTERM.
-    '--shutdown-delay-duration=0s',
+    // Open watches are ended instead of being waited for: otherwise a stop takes a minute.
+    '--shutdown-watch-termination-grace-period=500ms',
   ];
 }
 

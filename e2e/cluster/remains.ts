@@ -40,7 +40,9 @@ async function markedProcesses(paths: ClusterPaths): Promise<number[]> {
 
 async function mountsBelow(folder: string): Promise<string[]> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
-  return lines.map((line) => line.split(' ')[4] ?? '').filter((point) => point === folder || point.startsWith(`${folder}/`));
+  return lines
+    .map(line => line.split(' ')[4] ?? '')
+    .filter(point => point === folder || point.startsWith(`${folder}/`));
 }
 
 // Whoever asks may run inside the cluster's namespaces (bin/node-exec) and must survive the answer.

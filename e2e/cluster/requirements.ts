@@ -16,5 +16,6 @@ export async function requireMachine(kind: 'node' | 'api-only'): Promise<void> {
 }
 
 export function requireRoot(): void {
-  if (process.getuid?.() !== 0) throw new Error('the local node needs root: it creates namespaces, mounts and control groups');
+  if (process.getuid?.() !== 0)
+    throw new Error('the local node needs root: it creates namespaces, mounts and control groups');
 }

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ensureComponent, withLock } from '../../tools/components/build.ts';
-import { ensureImage, type ImageName, imageNames } from '../../tools/image/index.ts';
+import { ensureImage, type ImageName } from '../../tools/image/index.ts';
 import { apiServerPort, apiServiceAddress, nodeAddress } from './addresses.ts';
 import { type CertificateRequest, writeCertificates } from './certificates.ts';
 import { createGroup } from './cgroups.ts';
@@ -26,12 +26,15 @@ export interface UpOptions {
   certManager?: boolean;
 }
 
-/** Folders of built programs. */
+// podinfo is there so that a first Deployment runs on a fresh node.
+const nodeImages: readonly ImageName[] = ['pause', 'coredns', 'cert-manager-controller', 'podinfo'];
+
+/** Paths of built programs, and of the archives of `nodeImages`. */
 interface Built {
   kubernetes: string;
   certManager: string;
   helm: string;
-  images: Record<ImageName, string>;
+  images: string[];
 }
 
 /**
@@ -43,14 +46,17 @@ export async function clusterUp(name: string, options: UpOptions = {}): Promise<
   const report = options.report ?? (() => {});
   const bringUp = async () => {
     const state = await readState(paths);
-    if (state?.kind === 'node' && state.phase === 'running' && (await isHealthy(name, state))) {
+    const deployments = options.certManager === false ? ['coredns'] : ['coredns', 'cert-manager'];
+    if (state?.kind === 'node' && state.phase === 'running' && (await isHealthy(name, state, deployments))) {
       report('is up already');
       return;
     }
     if (await removeCluster(paths, report)) report('what an earlier cluster left is removed');
     const startedMs = performance.now();
     await createCluster(paths, options, stepsReportedTo(report));
-    report(`up in ${((performance.now() - startedMs) / 1000).toFixed(1)} s; kubeconfig ${paths.kubeconfig}, logs ${paths.log}`);
+    report(
+      `up in ${((performance.now() - startedMs) / 1000).toFixed(1)} s; kubeconfig ${paths.kubeconfig}, logs ${paths.log}`,
+    );
   };
   await withLock(paths.lock, bringUp, () => report('waiting for another up or down'));
 }
@@ -72,19 +78,27 @@ async function createCluster(paths: ClusterPaths, options: UpOptions, step: Step
   const commands = nodeCommands(paths, programs);
   const start = async (program: ProgramName) => {
     const env = memoryLimits[program];
-    await startComponent(paths, state, { name: program, argv: commands[program], enter, cgroups, ...(env && { env: { GOMEMLIMIT: env } }) });
+    await startComponent(paths, state, {
+      name: program,
+      argv: commands[program],
+      enter,
+      cgroups,
+      ...(env && { env: { GOMEMLIMIT: env } }),
+    });
   };
 
   for (const program of ['etcd', 'kube-apiserver', 'containerd'] as const) await start(program);
   const imported = step('images imported', () => importImages(name, built.images));
-  const ready = step('API server ready', () => waitForApi(name, 60_000));
+  const ready = step('API server ready', () => waitForApi(paths, state, 60_000));
   await Promise.all([imported, ready]);
-  for (const program of ['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy'] as const) await start(program);
+  for (const program of ['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy'] as const)
+    await start(program);
   const certManager = options.certManager ?? true;
   await step('manifests applied', () => applyManifests(name, certManager ? built.certManager : undefined));
   await step('node ready', () => waitFor(name, `node/${name}`, 'Ready'));
   await step('CoreDNS ready', () => waitFor(name, 'deployment/coredns', 'Available', 'kube-system'));
-  if (certManager) await step('cert-manager ready', () => waitFor(name, 'deployment/cert-manager', 'Available', 'cert-manager'));
+  if (certManager)
+    await step('cert-manager ready', () => waitFor(name, 'deployment/cert-manager', 'Available', 'cert-manager'));
   await step('service network answers', () => waitForDns(name));
   state.phase = 'running';
   await writeState(paths, state);
@@ -104,9 +118,9 @@ async function buildAll(): Promise<Built> {
   const kubernetes = await ensureComponent('kubernetes');
   const certManager = await ensureComponent('cert-manager');
   const helm = await ensureComponent('helm');
-  const images: Partial<Record<ImageName, string>> = {};
-  for (const image of imageNames) images[image] = await ensureImage(image);
-  return { kubernetes, certManager, helm, images: images as Record<ImageName, string> };
+  const images: string[] = [];
+  for (const image of nodeImages) images.push(await ensureImage(image));
+  return { kubernetes, certManager, helm, images };
 }
 
 async function prepare(paths: ClusterPaths, state: ClusterState, built: Built): Promise<string[]> {
@@ -139,10 +153,19 @@ async function writeIdentities(paths: ClusterPaths, server: string): Promise<voi
 }
 
 function nodeCertificates(node: string): CertificateRequest[] {
-  const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
+  const service = [
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+  ];
   const addresses = [nodeAddress, apiServiceAddress].flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
   return [
-    { file: 'kube-apiserver', commonName: 'kube-apiserver', names: [...service, 'localhost', '127.0.0.1', '::1', ...addresses] },
+    {
+      file: 'kube-apiserver',
+      commonName: 'kube-apiserver',
+      names: [...service, 'localhost', '127.0.0.1', '::1', ...addresses],
+    },
     { file: 'kube-apiserver-client', commonName: 'kube-apiserver-client', organization: 'system:masters' },
     { file: 'front-proxy-client', commonName: 'front-proxy-client' },
     { file: 'admin', commonName: 'admin', organization: 'system:masters' },
@@ -154,23 +177,32 @@ function nodeCertificates(node: string): CertificateRequest[] {
   ];
 }
 
-async function importImages(name: string, images: Record<ImageName, string>): Promise<void> {
-  await nodeRun(name, ['sh', '-c', 'until ctr --address "$0" version >/dev/null 2>&1; do sleep 0.1; done', '/run/containerd/containerd.sock'], {
-    withMounts: true,
-    timeoutMs: 30_000,
-  });
-  for (const tar of Object.values(images)) await loadImage(name, tar);
+async function importImages(name: string, images: readonly string[]): Promise<void> {
+  await nodeRun(
+    name,
+    [
+      'sh',
+      '-c',
+      'until ctr --address "$0" version >/dev/null 2>&1; do sleep 0.1; done',
+      '/run/containerd/containerd.sock',
+    ],
+    {
+      withMounts: true,
+      timeoutMs: 30_000,
+    },
+  );
+  for (const tar of images) await loadImage(name, tar);
 }
 
 async function applyManifests(name: string, certManager: string | undefined): Promise<void> {
   const files = [join(import.meta.dirname, 'manifests/coredns.yaml')];
   if (certManager !== undefined) {
     const definitions = join(dirname(certManager), 'assets');
-    files.push(...(await readdir(definitions)).map((file) => join(definitions, file)));
+    files.push(...(await readdir(definitions)).map(file => join(definitions, file)));
     files.push(join(import.meta.dirname, 'manifests/cert-manager.yaml'));
   }
   // Server-side: the definitions are too large for the annotation of a client-side apply.
-  const argv = ['kubectl', 'apply', '--server-side', '--force-conflicts', ...files.map((file) => `--filename=${file}`)];
+  const argv = ['kubectl', 'apply', '--server-side', '--force-conflicts', ...files.map(file => `--filename=${file}`)];
   await nodeRun(name, argv, { timeoutMs: 60_000 });
 }
 

@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { withLock } from './lock.ts';
@@ -50,8 +50,8 @@ async function build(name: ComponentName, folder: string): Promise<string> {
     if (recipe.build.kind === 'go') await buildGo(name, recipe.build, join(scratch, name));
     else await buildC(name, recipe.build, join(scratch, name));
     for (const link of recipe.links) await symlink(name, join(scratch, link));
-    if (recipe.assets !== undefined && recipe.build.kind === 'go') {
-      const from = join(await moduleFolder(name, recipe.build.versionOf), recipe.assets.folder);
+    if (recipe.assets !== undefined && recipe.build.kind === 'go' && recipe.build.versionOf !== undefined) {
+      const from = join(await moduleField(name, recipe.build.versionOf, 'Dir'), recipe.assets.folder);
       await copyMatching(from, join(scratch, 'assets'), recipe.assets.pattern);
     }
     await rename(scratch, folder);
@@ -73,7 +73,7 @@ async function removeLeftovers(folder: string): Promise<void> {
 }
 
 async function buildGo(name: ComponentName, recipe: GoRecipe, output: string): Promise<void> {
-  const version = await requiredVersion(name, recipe.versionOf);
+  const version = recipe.versionOf === undefined ? '' : await moduleField(name, recipe.versionOf, 'Version');
   const [major = '', minor = ''] = version.replace(/^v/, '').split('.');
   const stamps = recipe.stamps.map(stamp =>
     stamp.replace('${version}', version).replace('${major}', major).replace('${minor}', minor),
@@ -95,19 +95,15 @@ async function fingerprint(name: ComponentName): Promise<string> {
       ? await run('go', ['version'], { cwd: sourceFolder(name) })
       : await run('cc', ['--version']);
   hash.update(JSON.stringify([recipe, recipe.assets?.pattern.source, compiler.stdout]));
-  for (const file of (await readdir(sourceFolder(name))).toSorted()) {
-    hash.update(`\0${file}\0`).update(await readFile(join(sourceFolder(name), file)));
-  }
+  const entries = await readdir(sourceFolder(name), { recursive: true, withFileTypes: true });
+  const files = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
+  for (const file of files.toSorted())
+    hash.update(`\0${relative(sourceFolder(name), file)}\0`).update(await readFile(file));
   return hash.digest('hex').slice(0, 16);
 }
 
-async function requiredVersion(name: ComponentName, module: string): Promise<string> {
-  const { stdout } = await run('go', ['list', '-m', '-f', '{{.Version}}', module], { cwd: sourceFolder(name) });
-  return stdout.trim();
-}
-
-async function moduleFolder(name: ComponentName, module: string): Promise<string> {
-  const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', module], { cwd: sourceFolder(name) });
+async function moduleField(name: ComponentName, module: string, field: 'Version' | 'Dir'): Promise<string> {
+  const { stdout } = await run('go', ['list', '-m', '-f', `{{.${field}}}`, module], { cwd: sourceFolder(name) });
   return stdout.trim();
 }
 
@@ -119,7 +115,7 @@ async function copyMatching(from: string, to: string, pattern: RegExp): Promise<
 }
 
 function sourceFolder(name: ComponentName): string {
-  return join(import.meta.dirname, name);
+  return join(import.meta.dirname, recipes[name].folder ?? name);
 }
 
 async function exists(path: string): Promise<boolean> {

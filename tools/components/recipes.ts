@@ -1,4 +1,4 @@
-// How each component is built: one entry per folder beside this file.
+// How each component is built.
 
 /** A Go module of ours whose go.mod pins what is built. */
 export interface GoRecipe {
@@ -7,8 +7,8 @@ export interface GoRecipe {
   package: string;
   /** `-X` settings; `${version}` stands for the required version of `versionOf`. */
   stamps: readonly string[];
-  /** Module whose required version in go.mod is the component's version. */
-  versionOf: string;
+  /** Module whose required version in go.mod is the component's version; absent for a program of our own. */
+  versionOf?: string;
 }
 
 /** A single C file, linked statically. */
@@ -18,6 +18,8 @@ export interface CRecipe {
 }
 
 export interface Recipe {
+  /** Folder of the sources, relative to this one; default: the component's name. */
+  folder?: string;
   build: GoRecipe | CRecipe;
   /** Further names for the binary, as symbolic links beside it. */
   links: readonly string[];
@@ -25,7 +27,7 @@ export interface Recipe {
   assets?: { folder: string; pattern: RegExp };
 }
 
-export const componentNames = ['pause', 'kubernetes', 'coredns', 'cert-manager', 'podinfo', 'helm'] as const;
+export const componentNames = ['pause', 'kubernetes', 'coredns', 'cert-manager', 'podinfo', 'helm', 'testapp'] as const;
 export type ComponentName = (typeof componentNames)[number];
 
 const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap(variables => [
@@ -72,6 +74,11 @@ export const recipes: Readonly<Record<ComponentName, Recipe>> = {
       versionOf: 'helm.sh/helm/v3',
       stamps: ['helm.sh/helm/v3/internal/version.version=${version}'],
     },
+    links: [],
+  },
+  testapp: {
+    folder: '../../e2e/apps/testapp',
+    build: { kind: 'go', package: '.', stamps: [] },
     links: [],
   },
 };

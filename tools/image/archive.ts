@@ -75,7 +75,7 @@ function imageConfig(options: ImageOptions, layerSha256: string): object {
       Env: env.toSorted(),
       User: options.user ?? '0',
       WorkingDir: options.workdir ?? '/',
-      Labels: Object.fromEntries(Object.entries(options.labels ?? {}).toSorted()),
+      Labels: Object.fromEntries(Object.entries(options.labels ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))),
     },
     rootfs: { type: 'layers', diff_ids: [`sha256:${layerSha256}`] },
     history: [{ created: '1970-01-01T00:00:00Z', created_by: 'weft' }],

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { cacheRoot, ensureComponent, withLock } from '../components/build.ts';
 import { buildImage, type ImageOptions } from './archive.ts';
 
-export const imageNames = ['pause', 'coredns', 'cert-manager-controller', 'podinfo'] as const;
+export const imageNames = ['pause', 'coredns', 'cert-manager-controller', 'podinfo', 'testapp'] as const;
 export type ImageName = (typeof imageNames)[number];
 
 /** The tag under which each image is imported; manifests name it with `imagePullPolicy: IfNotPresent`. */
@@ -40,6 +40,7 @@ const imageOptions: Readonly<Record<ImageName, () => Promise<ImageOptions>>> = {
     ...staticImage('podinfo', await ensureComponent('podinfo'), '1000:1000'),
     workdir: '/data',
   }),
+  testapp: async () => staticImage('testapp', await ensureComponent('testapp'), '1000:1000'),
 };
 
 function staticImage(name: ImageName, binary: string, user: string): ImageOptions {

@@ -21,7 +21,7 @@ export function tarHeader(entry: TarEntry): Buffer {
   if (Buffer.byteLength(entry.path) > 100) blocks.push(longRecord(typeFlags.longName, entry.path));
   const target = entry.target ?? '';
   if (Buffer.byteLength(target) > 100) blocks.push(longRecord(typeFlags.longTarget, target));
-  blocks.push(header(entry.path, typeFlags[entry.type], entry.mode, entry.size, target));
+  blocks.push(header({ ...entry, flag: typeFlags[entry.type], target }));
   return Buffer.concat(blocks);
 }
 
@@ -38,10 +38,22 @@ export function tarEnd(): Buffer {
 // A GNU record carries the long value as content of an entry of its own before the real header.
 function longRecord(flag: string, value: string): Buffer {
   const content = Buffer.from(`${value}\0`);
-  return Buffer.concat([header('././@LongLink', flag, 0, content.length, ''), content, tarPadding(content.length)]);
+  return Buffer.concat([
+    header({ path: '././@LongLink', flag, mode: 0, size: content.length, target: '' }),
+    content,
+    tarPadding(content.length),
+  ]);
 }
 
-function header(path: string, flag: string, mode: number, size: number, target: string): Buffer {
+interface HeaderFields {
+  path: string;
+  flag: string;
+  mode: number;
+  size: number;
+  target: string;
+}
+
+function header({ path, flag, mode, size, target }: HeaderFields): Buffer {
   const block = Buffer.alloc(blockSize);
   truncated(path).copy(block, 0);
   block.write(octal(mode, 7), 100, 'latin1');
