@@ -1,0 +1,159 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { component, nodeRun } from '../cluster/index.ts';
+import {
+  apply,
+  clientPod,
+  clusterName,
+  eventually,
+  kubectl,
+  type LoadReport,
+  runLoad,
+  serverApp,
+  service,
+  startLoad,
+  waitRollout,
+  withNamespace,
+} from '../harness/index.ts';
+
+const split = (namespace: string, v1: number, v2: number) => ({
+  apiVersion: 'split.smi-spec.io/v1alpha4',
+  kind: 'TrafficSplit',
+  metadata: { name: 'web', namespace },
+  spec: {
+    service: 'web',
+    backends: [
+      { service: 'web-v1', weight: v1 },
+      { service: 'web-v2', weight: v2 },
+    ],
+  },
+});
+
+async function underLoad(
+  namespace: string,
+  fault: (appliedWeights: (v1: number, v2: number) => Promise<void>) => Promise<void>,
+): Promise<LoadReport> {
+  await apply(
+    service(namespace, 'web', { tier: 'web' }),
+    service(namespace, 'web-v1', { app: 'web-v1' }),
+    service(namespace, 'web-v2', { app: 'web-v2' }),
+    ...serverApp({ namespace, name: 'web-v1', says: 'v1', labels: { tier: 'web' } }),
+    ...serverApp({ namespace, name: 'web-v2', says: 'v2', labels: { tier: 'web' } }),
+    ...clientPod({ namespace, name: 'client' }),
+    split(namespace, 100, 0),
+  );
+  await Promise.all(['web-v1', 'web-v2', 'client'].map(name => waitRollout(namespace, name)));
+  await eventually('v1 alone answers', async () => {
+    const report = await runLoad(namespace, 'client', {
+      protocol: 'http1',
+      target: 'http://web/',
+      count: 20,
+      concurrency: 2,
+      durationMs: 10_000,
+    });
+    return report.byBackend['v1']?.count === 20;
+  });
+  const load = await startLoad(namespace, 'client', {
+    protocol: 'http1',
+    target: 'http://web/',
+    rate: 200,
+    durationMs: 240_000,
+  });
+  await fault(async (v1, v2) => await apply(split(namespace, v1, v2)));
+  return await load.stop();
+}
+
+/** Kills the operator's process on the node with SIGKILL, as an out-of-memory kill would. */
+async function killOperator(): Promise<void> {
+  const pods = JSON.parse(
+    await kubectl(['get', 'pods', '-n', 'weft-system', '-l', 'app.kubernetes.io/component=operator', '-o', 'json']),
+  ) as {
+    items: { metadata: { uid: string } }[];
+  };
+  const uid = pods.items[0]?.metadata.uid;
+  if (uid === undefined) throw new Error('no operator runs');
+  // The process is found by its pod's control group, so that no other one can be hit.
+  await nodeRun(clusterName, [
+    'bash',
+    '-c',
+    `for p in /proc/[0-9]*; do if grep -q "pod${uid}" $p/cgroup 2>/dev/null && tr '\\0' ' ' < $p/cmdline | grep -q operator; then kill -9 "\${p#/proc/}"; fi; done`,
+  ]);
+}
+
+afterAll(async () => {
+  await component(clusterName, 'kube-apiserver').start();
+});
+
+describe('an operator that dies under load', () => {
+  it('costs no request, weights stay enforced, and what was applied meanwhile is enforced afterwards', async () => {
+    await withNamespace('operator-killed', async ({ name }) => {
+      let movedMs = 0;
+      const report = await underLoad(name, async move => {
+        await killOperator();
+        // While it is away: the old weights hold, and a change waits.
+        await move(0, 100);
+        await waitRollout('weft-system', 'weft-operator');
+        await eventually(
+          'the change is in force',
+          async () => {
+            const seen = await runLoad(name, 'client', {
+              protocol: 'http1',
+              target: 'http://web/',
+              count: 20,
+              concurrency: 2,
+              durationMs: 10_000,
+            });
+            return seen.byBackend['v2']?.count === 20;
+          },
+          { deadlineMs: 60_000 },
+        );
+        movedMs = Date.now();
+        await killOperator();
+        await new Promise(resolve => setTimeout(resolve, 3_000));
+      });
+      expect(report.failed, JSON.stringify(report.errors)).toBe(0);
+      expect(report.sent).toBe(report.answered);
+      expect(report.byBackend['v1']?.lastSentMs).toBeLessThan(movedMs);
+      expect(report.byBackend['v2']?.lastSentMs).toBeGreaterThan(movedMs + 1_000);
+      await waitRollout('weft-system', 'weft-operator');
+    });
+  });
+});
+
+describe('an API server that is away for 30 s', () => {
+  it('costs no request, weights stay enforced, and the next change is enforced', async () => {
+    await withNamespace('apiserver-away', async ({ name }) => {
+      let stoppedMs = 0;
+      let startedMs = 0;
+      const report = await underLoad(name, async move => {
+        await component(clusterName, 'kube-apiserver').stop();
+        stoppedMs = Date.now();
+        await new Promise(resolve => setTimeout(resolve, 30_000));
+        await component(clusterName, 'kube-apiserver').start();
+        startedMs = Date.now();
+        await eventually('the API server answers', async () => (await kubectl(['get', '--raw', '/readyz'])) === 'ok', {
+          deadlineMs: 60_000,
+          everyMs: 250,
+        });
+        await move(0, 100);
+        await eventually(
+          'the change is in force',
+          async () => {
+            const seen = await runLoad(name, 'client', {
+              protocol: 'http1',
+              target: 'http://web/',
+              count: 20,
+              concurrency: 2,
+              durationMs: 10_000,
+            });
+            return seen.byBackend['v2']?.count === 20;
+          },
+          { deadlineMs: 60_000 },
+        );
+      });
+      expect(report.failed, JSON.stringify(report.errors)).toBe(0);
+      expect(report.sent).toBe(report.answered);
+      expect(report.byBackend['v1']?.lastSentMs).toBeGreaterThan(stoppedMs + 20_000);
+      expect(report.byBackend['v2']?.firstSentMs).toBeGreaterThan(startedMs);
+    });
+  });
+});

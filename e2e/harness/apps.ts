@@ -1,0 +1,108 @@
+import type { KubernetesObject } from './node.ts';
+import { testappImage } from './images.ts';
+
+export interface AppOptions {
+  readonly name: string;
+  readonly namespace: string;
+  /** What its answers say of it; default its name. */
+  readonly says?: string;
+  readonly replicas?: number;
+  readonly serviceAccount?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** false: the pod is left outside the mesh whatever its namespace says. */
+  readonly meshed?: boolean;
+}
+
+const ports = [
+  { name: 'http', containerPort: 8080 },
+  { name: 'grpc', containerPort: 9090 },
+  { name: 'tcp', containerPort: 7000 },
+  { name: 'banner', containerPort: 7025 },
+];
+
+function deployment(
+  options: AppOptions,
+  args: readonly string[],
+  containerPorts: readonly object[],
+  healthPort: number,
+): KubernetesObject {
+  const labels = { app: options.name, ...options.labels };
+  const annotations = {
+    ...(options.meshed === false ? { 'weft.dev/inject': 'disabled' } : {}),
+    ...options.annotations,
+  };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: options.name, namespace: options.namespace },
+    spec: {
+      replicas: options.replicas ?? 1,
+      selector: { matchLabels: { app: options.name } },
+      template: {
+        metadata: { labels, annotations },
+        spec: {
+          ...(options.serviceAccount === undefined ? {} : { serviceAccountName: options.serviceAccount }),
+          terminationGracePeriodSeconds: 5,
+          containers: [
+            {
+              name: 'app',
+              image: testappImage,
+              imagePullPolicy: 'IfNotPresent',
+              args,
+              ports: containerPorts,
+              readinessProbe: { httpGet: { path: '/healthz', port: healthPort }, periodSeconds: 1 },
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+const account = (namespace: string, name: string): KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata: { name, namespace },
+});
+
+/** A server Deployment that names itself in every answer, with its service account. */
+export function serverApp(options: AppOptions): KubernetesObject[] {
+  const args = ['server', '--name', options.says ?? options.name, ...(options.args ?? [])];
+  const accounts = options.serviceAccount === undefined ? [] : [account(options.namespace, options.serviceAccount)];
+  return [...accounts, deployment(options, args, ports, 8080)];
+}
+
+/** A pod that sends load and is steered over port 8099, which stays outside the mesh so that policy never cuts the test off. */
+export function clientPod(options: AppOptions): KubernetesObject[] {
+  const annotations = { 'weft.dev/skip-inbound-ports': '8099', ...options.annotations };
+  const accounts = options.serviceAccount === undefined ? [] : [account(options.namespace, options.serviceAccount)];
+  return [
+    ...accounts,
+    deployment({ ...options, annotations }, ['client'], [{ name: 'steer', containerPort: 8099 }], 8099),
+  ];
+}
+
+/** A ClusterIP Service on the server's four ports; `selects` defaults to the application of the same name. */
+export function service(
+  namespace: string,
+  name: string,
+  selects: Readonly<Record<string, string>> = { app: name },
+): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: {
+      selector: selects,
+      ipFamilyPolicy: 'PreferDualStack',
+      ports: [
+        { name: 'http', port: 80, targetPort: 'http' },
+        { name: 'grpc', port: 9090, targetPort: 'grpc', appProtocol: 'grpc' },
+        { name: 'tcp', port: 7000, targetPort: 'tcp' },
+        { name: 'banner', port: 7025, targetPort: 'banner' },
+      ],
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import { nodeRun } from '../cluster/index.ts';
+import { clusterName, podIp } from './node.ts';
+import { eventually } from './poll.ts';
+
+/** A bounded run; see e2e/apps/testapp/load.go. */
+export interface LoadSpec {
+  readonly protocol: 'http1' | 'http2' | 'grpc' | 'grpc-stream' | 'tcp' | 'tcp-hold';
+  /** URL, or host:port for grpc and tcp. */
+  readonly target: string;
+  /** Requests per second, open loop; absent: closed loop. */
+  readonly rate?: number;
+  readonly concurrency?: number;
+  readonly connections?: number;
+  readonly count?: number;
+  readonly durationMs: number;
+  readonly timeoutMs?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Seen {
+  readonly count: number;
+  readonly firstSentMs: number;
+  readonly lastSentMs: number;
+}
+
+export interface LoadReport {
+  readonly running: boolean;
+  readonly sent: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly byBackend: Readonly<Record<string, Seen>>;
+  readonly byStatus: Readonly<Record<string, Seen>>;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+}
+
+export interface RunningLoad {
+  /** How it stands now. */
+  report(): Promise<LoadReport>;
+  /** Ends it, waits for what is in flight, and resolves with the final report. */
+  stop(): Promise<LoadReport>;
+  /** Waits for its own end. */
+  finished(): Promise<LoadReport>;
+}
+
+async function http(method: string, address: string, path: string, body?: unknown): Promise<string> {
+  const data = body === undefined ? [] : ['--data', JSON.stringify(body)];
+  return await nodeRun(clusterName, [
+    'curl',
+    '-sS',
+    '--fail-with-body',
+    '--max-time',
+    '30',
+    '-X',
+    method,
+    ...data,
+    `http://${address}:8099${path}`,
+  ]);
+}
+
+/** Starts a run on the client application `app`. */
+export async function startLoad(namespace: string, app: string, spec: LoadSpec): Promise<RunningLoad> {
+  const address = await podIp(namespace, app);
+  const { id } = JSON.parse(await http('POST', address, '/run', spec)) as { id: string };
+  const report = async (): Promise<LoadReport> => JSON.parse(await http('GET', address, `/runs/${id}`)) as LoadReport;
+  return {
+    report,
+    stop: async () => JSON.parse(await http('DELETE', address, `/runs/${id}`)) as LoadReport,
+    finished: async () =>
+      await eventually(
+        'the run ends',
+        async () => {
+          const state = await report();
+          return state.running ? false : state;
+        },
+        { deadlineMs: spec.durationMs + (spec.timeoutMs ?? 10_000) + 15_000, everyMs: 200 },
+      ),
+  };
+}
+
+/** Runs to the end. */
+export async function runLoad(namespace: string, app: string, spec: LoadSpec): Promise<LoadReport> {
+  const load = await startLoad(namespace, app, spec);
+  return await load.finished();
+}
+
+export interface CallResult {
+  readonly status: number;
+  readonly proto: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly error?: string;
+}
+
+/** One request from the client application, with all that came back. */
+export async function call(
+  namespace: string,
+  app: string,
+  request: { url: string; method?: string; headers?: Record<string, string>; body?: string; http2?: boolean },
+): Promise<CallResult> {
+  const address = await podIp(namespace, app);
+  return JSON.parse(await http('POST', address, '/call', request)) as CallResult;
+}
