@@ -6,10 +6,14 @@
 pub mod authorize;
 pub mod balance;
 pub mod client;
+pub mod expression;
 pub mod http_match;
 pub mod model;
 pub mod request;
 pub mod route;
+
+#[cfg(test)]
+mod conformance;
 
 pub use authorize::{Decision, authorize_connection, authorize_request};
 pub use client::{Client, ClientTls};

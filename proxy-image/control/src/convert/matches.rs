@@ -1,14 +1,12 @@
 //! Conditions on requests.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
+use weft_policy::expression;
 use weft_policy::model::{HeaderMatch, HttpMatch, PathMatch, QueryMatch, ValueMatch};
 
 use super::error::{each, invalid};
 use super::{At, ConvertError, missing};
 use crate::wire::config as wire;
-
-/// A compiled expression may take this much memory; a proxy holds many.
-const REGEX_BYTES: usize = 1 << 20;
 
 impl TryFrom<wire::HttpMatch> for HttpMatch {
     type Error = ConvertError;
@@ -70,15 +68,9 @@ impl TryFrom<wire::QueryMatch> for QueryMatch {
 }
 
 fn whole(pattern: &str) -> Result<Regex, ConvertError> {
-    compile(pattern, format!(r"\A(?:{pattern})\z"))
+    expression::whole(pattern).map_err(|error| invalid(pattern, format!("an expression: {error}")))
 }
 
 fn from_start(pattern: &str) -> Result<Regex, ConvertError> {
-    compile(pattern, format!(r"\A(?:{pattern})"))
-}
-
-/// The pattern must stand on its own: `a)|(b` would slip out of the anchors.
-fn compile(pattern: &str, anchored: String) -> Result<Regex, ConvertError> {
-    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
-    build(pattern).and_then(|_| build(&anchored)).map_err(|error| invalid(pattern, format!("an expression: {error}")))
+    expression::from_start(pattern).map_err(|error| invalid(pattern, format!("an expression: {error}")))
 }
