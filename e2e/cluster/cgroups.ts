@@ -12,7 +12,12 @@ export interface Hierarchy {
 const neededControllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'pids', 'devices', 'freezer'];
 
 export async function hierarchies(): Promise<Hierarchy[]> {
-  const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map(line => line.split(' '));
+  return parseMounts(await readFile('/proc/self/mounts', 'utf8'));
+}
+
+/** The control group hierarchies in a mount table (proc_pid_mounts(5)). */
+export function parseMounts(table: string): Hierarchy[] {
+  const lines = table.split('\n').map(line => line.split(' '));
   return lines.flatMap(([, mountPoint = '', type, options = '']): Hierarchy[] => {
     if (type === 'cgroup2') return [{ mountPoint, version: 2, controllers: [] }];
     return type === 'cgroup' ? [{ mountPoint, version: 1, controllers: options.split(',') }] : [];
@@ -20,9 +25,9 @@ export async function hierarchies(): Promise<Hierarchy[]> {
 }
 
 /** Throws unless every controller that the kubelet manages is mounted with cgroup version 1. */
-export async function requireVersion1(): Promise<void> {
-  const mounted = new Set((await hierarchies()).flatMap(hierarchy => hierarchy.controllers));
-  const missing = neededControllers.filter(controller => !mounted.has(controller));
+export function requireVersion1(mounted: readonly Hierarchy[]): void {
+  const controllers = new Set(mounted.flatMap(hierarchy => hierarchy.controllers));
+  const missing = neededControllers.filter(controller => !controllers.has(controller));
   if (missing.length > 0) {
     throw new Error(
       `the local node needs control groups of version 1 (or hybrid) and this machine does not mount ${missing.join(', ')}; ` +

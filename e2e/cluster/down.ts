@@ -8,6 +8,7 @@ import { removeGroup } from './cgroups.ts';
 import { type ClusterPaths, clusterPaths } from './paths.ts';
 import { isAlive, signalProcess } from './process.ts';
 import { findRemains } from './remains.ts';
+import { requireRoot } from './requirements.ts';
 import { readState } from './state.ts';
 
 export type Report = (line: string) => void;
@@ -20,6 +21,7 @@ const killTimeoutMs = 15_000;
  */
 export async function clusterDown(name: string, report: Report = () => {}): Promise<boolean> {
   const paths = clusterPaths(name);
+  if ((await readState(paths))?.kind === 'node') requireRoot();
   return await withLock(
     paths.lock,
     () => removeCluster(paths, report),

@@ -15,7 +15,7 @@ import { createNamespaces } from './namespaces.ts';
 import { writeNodeConfig } from './node-config.ts';
 import { type ClusterPaths, clusterPaths } from './paths.ts';
 import { nodeCommands, type ProgramName } from './programs.ts';
-import { requireMachine } from './requirements.ts';
+import { requireMachine, requireRoot } from './requirements.ts';
 import { type ClusterState, readState, writeState } from './state.ts';
 import { type Step, stepsReportedTo } from './steps.ts';
 
@@ -44,6 +44,7 @@ interface Built {
 export async function clusterUp(name: string, options: UpOptions = {}): Promise<void> {
   const paths = clusterPaths(name);
   const report = options.report ?? (() => {});
+  requireRoot();
   const bringUp = async () => {
     const state = await readState(paths);
     const deployments = options.certManager === false ? ['coredns'] : ['coredns', 'cert-manager'];
