@@ -20,18 +20,39 @@ export function memoryKb(pid: number): { rss: number; pss: number; privateDirty:
   return { rss: field('Rss'), pss: field('Pss'), privateDirty: field('Private_Dirty') };
 }
 
-/** Busy ticks of one CPU so far, all processes. */
-export function cpuTicks(cpu: number): number {
-  const line =
-    readFileSync('/proc/stat', 'utf8')
-      .split('\n')
-      .find(candidate => candidate.startsWith(`cpu${cpu} `)) ?? '';
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
-    .trim()
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
-  return user + nice + system + irq + softirq + steal;
+/**
+ * CPU nanoseconds so far of every thread of the machine that last ran on `cpu`, kernel threads included, except those of the processes in `known`
+ * and those named in `names`. Threads that start and end between two readings are not seen.
+ */
+export function foreignThreads(
+  cpu: number,
+  known: ReadonlySet<number>,
+  names: ReadonlySet<string>,
+): Map<string, number> {
+  const threads = new Map<string, number>();
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || known.has(pid)) continue;
+    try {
+      for (const task of readdirSync(`/proc/${pid}/task`)) {
+        const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        // Field 39 of proc(5)'s stat is the processor; two fields stand before what is left here.
+        if (Number(fields[36]) !== cpu || names.has(stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')))) continue;
+        threads.set(task, Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]));
+      }
+    } catch {
+      // It ended while it was read.
+    }
+  }
+  return threads;
+}
+
+/** Nanoseconds that the threads of `after` have used since `before`. */
+export function usedSince(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): number {
+  let total = 0;
+  for (const [thread, used] of after) total += Math.max(0, used - (before.get(thread) ?? used));
+  return total;
 }
 
 /** A program under test, pinned to one CPU. Ended by its own process id when the run is over. */

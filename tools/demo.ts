@@ -10,7 +10,7 @@ import { application, backends, namespace, namespaceManifest, split } from './de
 import { between, type Pod, podOf, tallies, type Tally } from './demo/measure.ts';
 
 const cluster = 'demo';
-const colour = process.stdout.isTTY === true;
+const colour = process.stdout.isTTY;
 const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[0m` : text);
 const startedMs = performance.now();
 
