@@ -27,4 +27,5 @@ export {
 export { type PortRange, parsePortList, portListHas } from './port-list.ts';
 export type { Problem } from './problem.ts';
 export { QUANTITY_PATTERN, type Quantity, gcd, parseQuantity, wholeNumbers } from './quantity.ts';
+export { re2Fault, toRegExp } from './re2.ts';
 export { type Err, type Ok, type Result, err, ok } from './result.ts';

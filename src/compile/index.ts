@@ -1,0 +1,13 @@
+/**
+ * L3, PURE: from the snapshot to what each proxy is told and what each object's status says. Four stages: parse (one object) -> resolve (references,
+ * precedence) -> plan -> render (one resource for one asker). Reads no clock, no store, no environment. Imports kernel, api, model.
+ */
+export { compile, type Compiled } from './compile.ts';
+export { type JsonPatch, normaliseTrafficSplit } from './normalise.ts';
+export { type CompileOptions, PROXY_PORTS } from './options.ts';
+export { type Plan, whoIs } from './plan/index.ts';
+export { type Mesh, parseMeshConfig } from './parse/index.ts';
+export { type Reason, REASONS } from './reasons.ts';
+export { render } from './render/index.ts';
+export { conditionsOf, programmed, ready, setCondition } from './status.ts';
+export { problemText, validateObject, type ValidationContext } from './validate.ts';

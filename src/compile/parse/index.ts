@@ -1,0 +1,7 @@
+/** Stage 1: one object at a time, from what the API holds to what it means, or why it means nothing. Depends on nothing but the object. */
+export { type RouteGroup, parseHttpRouteGroup } from './http-route-group.ts';
+export { type Mesh, parseMeshConfig } from './mesh-config.ts';
+export type { Parsed } from './report.ts';
+export { type Grant, type GrantClients, parseServerAuthorization } from './server-authorization.ts';
+export { type ServerRule, parseServer } from './server.ts';
+export { type Split, type SplitBackend, parseTrafficSplit } from './traffic-split.ts';

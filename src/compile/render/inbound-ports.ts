@@ -1,0 +1,95 @@
+import { type PortRange, sortedUnique } from '../../kernel/index.ts';
+import type { Authorization, CustomObject, InboundPort, InboundRoute, PodFacts, Protocol } from '../../model/index.ts';
+import { PROXY_PORTS } from '../options.ts';
+import type { Mesh, ServerRule } from '../parse/index.ts';
+import {
+  grantsOf,
+  inboundPolicyOf,
+  inboundPortsOfPod,
+  podSetting,
+  portsSetting,
+  serversOfPod,
+  type World,
+} from '../resolve/index.ts';
+import { grantAuthorization, policyAuthorizations } from './authorizations.ts';
+import { protocolOfPodPort } from './protocol.ts';
+import { defaultRef, refOf } from './refs.ts';
+
+/** Protocols on which the proxy sees paths, and probes are plain HTTP. */
+const HTTP_PROTOCOLS: ReadonlySet<Protocol> = new Set(['detect', 'http1', 'http2']);
+
+export interface InboundRules {
+  readonly ports: readonly InboundPort[];
+  readonly defaultPort: InboundPort;
+  /** The objects behind the rules. */
+  readonly objects: readonly CustomObject[];
+}
+
+/** The rules of one pod: its Servers' ports, ports with probes or a known protocol, and one for all the rest. */
+export function inboundRules(world: World, mesh: Mesh, pod: PodFacts): InboundRules {
+  const servers = serversOfPod(world, pod);
+  const policy = inboundPolicyOf(world, mesh, pod);
+  const opaque = portsSetting(podSetting(world, pod, 'opaque-ports'), mesh.opaquePorts);
+  const fallback: InboundPort = {
+    port: 0,
+    protocol: 'detect',
+    server: defaultRef(policy),
+    authorizations: policyAuthorizations(mesh, policy),
+    routes: [],
+    unmatchedNotFound: false,
+    audit: policy === 'audit',
+  };
+  const ports = sortedUnique([...servers.keys(), ...portsWithHints(world, pod, opaque)]).map(port => {
+    const rule = servers.get(port);
+    const base =
+      rule === undefined
+        ? { ...fallback, port, protocol: protocolOfPodPort(world, pod, port, opaque) }
+        : ruledPort({ world, mesh, rule }, port);
+    return { ...base, routes: HTTP_PROTOCOLS.has(base.protocol) ? probeRoutes(mesh, pod, port) : [] };
+  });
+  const objects = [...servers.values()].flatMap(({ object, closed }) => [
+    object,
+    ...(closed ? [] : grantsOf(world, object).map(grant => grant.object)),
+  ]);
+  return { ports, defaultPort: fallback, objects };
+}
+
+/** Ports without a Server that still differ from the default: a protocol is known, or the kubelet must get in. */
+function portsWithHints(world: World, pod: PodFacts, opaque: readonly PortRange[]): readonly number[] {
+  const known = inboundPortsOfPod(world, pod).filter(port => protocolOfPodPort(world, pod, port, opaque) !== 'detect');
+  const probed = pod.probes.map(({ port }) => port).filter(port => typeof port === 'number');
+  return [...known, ...probed.filter(port => port > 0 && !PROXY_PORTS.has(port))];
+}
+
+function ruledPort({ world, mesh, rule }: { world: World; mesh: Mesh; rule: ServerRule }, port: number): InboundPort {
+  const granted: readonly Authorization[] = rule.closed
+    ? []
+    : [
+        ...grantsOf(world, rule.object).map(grant => grantAuthorization(world, mesh, grant)),
+        ...policyAuthorizations(mesh, rule.accessPolicy),
+      ];
+  return {
+    port,
+    protocol: rule.protocol,
+    server: refOf(rule.object.key),
+    authorizations: granted,
+    routes: [],
+    unmatchedNotFound: false,
+    audit: !rule.closed && rule.accessPolicy === 'audit',
+  };
+}
+
+/** Exactly the paths that the kubelet asks for, and only by GET; a port that lets nobody in still answers its own probes. */
+function probeRoutes(mesh: Mesh, pod: PodFacts, port: number): readonly InboundRoute[] {
+  const paths = sortedUnique(pod.probes.filter(probe => probe.port === port).map(({ path }) => path));
+  if (paths.length === 0) return [];
+  return [
+    {
+      route: defaultRef('probe'),
+      matches: paths.map(value => ({ path: { kind: 'exact', value }, headers: [], query: [], methods: ['GET'] })),
+      authorizations: [
+        { authorization: defaultRef('probe'), networks: mesh.probeNetworks, clients: { kind: 'unauthenticated' } },
+      ],
+    },
+  ];
+}

@@ -1,0 +1,61 @@
+/** Stage 4: one resource for one asker, from the plan alone. Lists are sorted, the version is the hash of the body. */
+import { contentHash, parseAddress, serviceKey } from '../../kernel/index.ts';
+import type { CustomObject, Resource, ResourceBody, Who } from '../../model/index.ts';
+import type { Plan } from '../plan/index.ts';
+import { renderEndpoints } from './endpoints.ts';
+import { renderOutbound } from './outbound.ts';
+import { originsOf } from './refs.ts';
+import { renderWorkload } from './workload.ts';
+
+/**
+ * The resource of this name as the asker is to have it; undefined when there is none: the name means nothing, the pod has no mesh, the address is
+ * unknown. Depends on the view alone, except for `workload`.
+ */
+export function render(plan: Plan, who: Who, name: string): Resource | undefined {
+  const [kind = '', rest = ''] = split(name);
+  if (name === 'workload') return renderedWorkload(plan, who);
+  if (name === 'trust') return renderedTrust(plan, who);
+  if (kind === 'outbound') return renderedOutbound(plan, who, rest);
+  return kind === 'endpoints' ? renderedEndpoints(plan, who, rest) : undefined;
+}
+
+function renderedWorkload({ world }: Plan, who: Who): Resource | undefined {
+  const pod = world.snapshot.pods.get(who.podKey);
+  const rendered = pod === undefined ? undefined : renderWorkload(world, pod);
+  return rendered && resource('workload', { kind: 'workload', workload: rendered.workload }, rendered.objects);
+}
+
+function renderedTrust({ world }: Plan, { view }: Who): Resource | undefined {
+  const trust = world.options.trust.get(view.mesh);
+  if (trust === undefined) return undefined;
+  const domain = { mesh: view.mesh, trustDomain: trust.trustDomain, anchors: trust.anchorsDer };
+  return resource('trust', { kind: 'trust', trust: { domains: [domain] } });
+}
+
+function renderedOutbound(plan: Plan, { view }: Who, rest: string): Resource | undefined {
+  const mesh = plan.world.meshes.get(view.mesh);
+  const address = parseAddress(rest);
+  if (mesh === undefined || address === undefined) return undefined;
+  const rendered = renderOutbound(plan, mesh, address);
+  return rendered && resource(`outbound/${rest}`, { kind: 'outbound', outbound: rendered.outbound }, rendered.objects);
+}
+
+/** `<namespace>/<service>:<port>` */
+function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resource | undefined {
+  const [, namespace = '', service = '', port = ''] = /^([^/]+)\/([^/:]+):([0-9]{1,5})$/.exec(rest) ?? [];
+  const facts = world.snapshot.services.get(serviceKey(namespace, service));
+  const mesh = world.meshes.get(view.mesh);
+  if (facts === undefined || mesh === undefined || !facts.ports.some(candidate => candidate.port === Number(port)))
+    return undefined;
+  const endpoints = renderEndpoints(world, mesh, facts, { port: Number(port), view });
+  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints } });
+}
+
+function resource(name: string, body: ResourceBody, objects: readonly CustomObject[] = []): Resource {
+  return { name, version: contentHash(body), derivedFrom: originsOf(objects), body };
+}
+
+function split(name: string): readonly string[] {
+  const slash = name.indexOf('/');
+  return slash < 0 ? [] : [name.slice(0, slash), name.slice(slash + 1)];
+}

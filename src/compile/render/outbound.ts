@@ -1,0 +1,103 @@
+import { gcd } from '../../kernel/index.ts';
+import type { Backend, CustomObject, Outbound, OutboundRoute, PodFacts, ServiceFacts } from '../../model/index.ts';
+import type { Mesh } from '../parse/index.ts';
+import type { Plan } from '../plan/index.ts';
+import { podSetting, portsSetting, serversOfPod, type EffectiveSplit } from '../resolve/index.ts';
+import { endpointAt } from './endpoint.ts';
+import { protocolOfPodPort, protocolOfServicePort } from './protocol.ts';
+import { labelsOf, refOf, serviceLabels } from './refs.ts';
+
+export interface RenderedOutbound {
+  readonly outbound: Outbound;
+  readonly objects: readonly CustomObject[];
+}
+
+/** Where a connection to `ip:port` goes; undefined when the address is neither a Service's nor a pod's. */
+export function renderOutbound(
+  plan: Plan,
+  mesh: Mesh,
+  { ip, port }: { readonly ip: string; readonly port: number },
+): RenderedOutbound | undefined {
+  const service = plan.world.servicesByIp.get(ip);
+  if (service !== undefined) return toService(plan, mesh, service, port);
+  const pod = plan.world.podsByIp.get(ip);
+  return pod === undefined ? undefined : { outbound: toPod(plan, mesh, pod, { ip, port }), objects: [] };
+}
+
+function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number): RenderedOutbound {
+  const { namespace, name } = service.meta;
+  const destination = refOf(service.key, port);
+  const labels = serviceLabels(service.meta);
+  const declared = service.ports.find(candidate => candidate.port === port);
+  if (declared === undefined) {
+    const reason = `Service ${namespace}/${name} has no port ${port}`;
+    return { outbound: { destination, protocol: 'opaque', target: { kind: 'refused', reason }, labels }, objects: [] };
+  }
+  const split = plan.splits.get(service.key);
+  const route = split === undefined ? undefined : splitRoute(split, port);
+  return {
+    outbound: {
+      destination,
+      protocol: protocolOfServicePort(plan.world, mesh, service, declared),
+      target: {
+        kind: 'routed',
+        routes: route === undefined ? [] : [route],
+        defaultBackends: [backendOf(service, port, 1)],
+      },
+      labels,
+    },
+    objects: split === undefined ? [] : [split.split.object, ...split.groups.map(group => group.object)],
+  };
+}
+
+function toPod(
+  plan: Plan,
+  mesh: Mesh,
+  pod: PodFacts,
+  { ip, port }: { readonly ip: string; readonly port: number },
+): Outbound {
+  const { world } = plan;
+  const opaque = portsSetting(podSetting(world, pod, 'opaque-ports'), mesh.opaquePorts);
+  const protocol = serversOfPod(world, pod).get(port)?.protocol ?? protocolOfPodPort(world, pod, port, opaque);
+  const endpoint = endpointAt(world, mesh, { address: ip, port, pod, zone: '' });
+  return {
+    destination: refOf(pod.key),
+    protocol,
+    target: { kind: 'endpoint', endpoint },
+    labels: labelsOf({ dst_namespace: pod.meta.namespace }),
+  };
+}
+
+/** Undefined when no backend with a weight has this port: then the root's own endpoints serve, as if there were no split. */
+function splitRoute(split: EffectiveSplit, port: number): OutboundRoute | undefined {
+  const chosen = split.backends.filter(
+    ({ service, weight }) => weight > 0n && service.ports.some(candidate => candidate.port === port),
+  );
+  if (chosen.length === 0) return undefined;
+  const weights = wireWeights(chosen.map(({ weight }) => weight));
+  return {
+    route: refOf(split.split.object.key),
+    matches: split.matches,
+    backends: chosen.map(({ service }, index) => backendOf(service, port, weights[index] ?? 1)),
+    cedeUnavailable: true,
+  };
+}
+
+function backendOf(service: ServiceFacts, port: number, weight: number): Backend {
+  const { namespace, name } = service.meta;
+  return {
+    weight,
+    backend: refOf(service.key, port),
+    target: { kind: 'endpoints', name: `endpoints/${namespace}/${name}:${port}` },
+    labels: serviceLabels(service.meta),
+  };
+}
+
+/** The same proportion in the smallest whole numbers whose sum a uint32 holds; where that cannot be, as near as it goes, and never 0. */
+function wireWeights(weights: readonly bigint[]): readonly number[] {
+  const divisor = weights.reduce(gcd, 0n);
+  const reduced = weights.map(weight => weight / divisor);
+  const sum = reduced.reduce((total, weight) => total + weight, 0n);
+  const most = 0xffff_ffffn - BigInt(weights.length);
+  return reduced.map(weight => Number(sum <= most ? weight : (weight * most) / sum || 1n));
+}

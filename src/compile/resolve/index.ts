@@ -1,0 +1,7 @@
+/** Stage 2: references, selectors and precedence: what is in effect where, and what is to be said about each object. */
+export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfPod, skipsProxy } from './pod-ports.ts';
+export { grantsOf, resolvePolicies } from './policies.ts';
+export { accessLogOf, inboundPolicyOf, settingProblems } from './settings.ts';
+export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
+export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
+export { meshOfPod, namespaceSetting, nodeOf, podSetting, type World, worldOf } from './world.ts';

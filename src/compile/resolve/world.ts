@@ -1,0 +1,136 @@
+import {
+  compareText,
+  namespaceKey,
+  nodeKey,
+  type ObjectKey,
+  PROXY_LABEL,
+  serviceKey,
+  setting,
+  type SettingName,
+} from '../../kernel/index.ts';
+import type {
+  EndpointSliceFacts,
+  NetworkPolicyFacts,
+  NodeFacts,
+  PodFacts,
+  ServiceFacts,
+  Snapshot,
+} from '../../model/index.ts';
+import type { CompileOptions } from '../options.ts';
+import { byPrecedence } from '../order.ts';
+import {
+  type Grant,
+  type Mesh,
+  parseMeshConfig,
+  parseServer,
+  parseServerAuthorization,
+  type ServerRule,
+} from '../parse/index.ts';
+
+/** The snapshot with the indexes that later stages look things up in. Lists are in order of precedence. */
+export interface World {
+  readonly snapshot: Snapshot;
+  readonly options: CompileOptions;
+  readonly meshes: ReadonlyMap<string, Mesh>;
+  /** Pods that own their address now: not of the host's network, not finished. */
+  readonly podsByIp: ReadonlyMap<string, PodFacts>;
+  readonly servicesByIp: ReadonlyMap<string, ServiceFacts>;
+  readonly pods: ReadonlyMap<string, readonly PodFacts[]>;
+  readonly services: ReadonlyMap<string, readonly ServiceFacts[]>;
+  readonly servers: ReadonlyMap<string, readonly ServerRule[]>;
+  readonly grants: ReadonlyMap<string, readonly Grant[]>;
+  /** Only those that restrict what comes in. */
+  readonly networkPolicies: ReadonlyMap<string, readonly NetworkPolicyFacts[]>;
+  readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSliceFacts[]>;
+}
+
+export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
+  const rules = [...snapshot.servers.values()]
+    .map(object => parseServer(object).value)
+    .filter(rule => rule !== undefined);
+  const grants = [...snapshot.serverAuthorizations.values()]
+    .map(object => parseServerAuthorization(object).value)
+    .filter(grant => grant !== undefined);
+  const meshes = [...snapshot.meshConfigs.values()]
+    .map(object => parseMeshConfig(object).value)
+    .filter(mesh => mesh !== undefined);
+  return {
+    snapshot,
+    options,
+    meshes: new Map(meshes.map(mesh => [mesh.name, mesh])),
+    podsByIp: podsByIp(snapshot.pods.values()),
+    servicesByIp: servicesByIp(snapshot.services.values()),
+    pods: grouped(snapshot.pods.values(), pod => pod.meta.namespace),
+    services: grouped(snapshot.services.values(), service => service.meta.namespace),
+    servers: grouped(
+      rules.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
+      rule => rule.object.meta.namespace,
+    ),
+    grants: grouped(
+      grants.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
+      grant => grant.object.meta.namespace,
+    ),
+    networkPolicies: grouped(
+      [...snapshot.networkPolicies.values()].filter(policy => policy.ingress),
+      policy => policy.meta.namespace,
+    ),
+    slices: grouped(
+      [...snapshot.endpointSlices.values()]
+        .filter(slice => slice.service !== '')
+        .toSorted((left, right) => compareText(left.key, right.key)),
+      slice => serviceKey(slice.meta.namespace, slice.service),
+    ),
+  };
+}
+
+/** The mesh whose proxy the pod carries; undefined: none, or one that is not configured. */
+export function meshOfPod(world: World, pod: PodFacts): Mesh | undefined {
+  return world.meshes.get(pod.meta.labels[PROXY_LABEL] ?? '');
+}
+
+/** A setting of a pod: its own annotation, else that of its namespace. */
+export function podSetting(world: World, pod: PodFacts, name: SettingName): string | undefined {
+  return setting(pod.meta.annotations, name) ?? namespaceSetting(world, pod.meta.namespace, name);
+}
+
+export function namespaceSetting(world: World, namespace: string, name: SettingName): string | undefined {
+  return setting(world.snapshot.namespaces.get(namespaceKey(namespace))?.meta.annotations ?? {}, name);
+}
+
+export function nodeOf(world: World, name: string): NodeFacts | undefined {
+  return world.snapshot.nodes.get(nodeKey(name));
+}
+
+export function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group === undefined) groups.set(key(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/** Should two pods claim one address, the younger is right: the other's end was not seen yet. */
+function podsByIp(pods: Iterable<PodFacts>): ReadonlyMap<string, PodFacts> {
+  const index = new Map<string, PodFacts>();
+  for (const pod of pods) {
+    if (pod.hostNetwork || pod.phase === 'Succeeded' || pod.phase === 'Failed') continue;
+    for (const ip of pod.ips) {
+      const other = index.get(ip);
+      if (other === undefined || byPrecedence(other.meta, pod.meta) < 0) index.set(ip, pod);
+    }
+  }
+  return index;
+}
+
+function servicesByIp(services: Iterable<ServiceFacts>): ReadonlyMap<string, ServiceFacts> {
+  const index = new Map<string, ServiceFacts>();
+  for (const service of services) {
+    for (const ip of service.clusterIps) {
+      const other = index.get(ip);
+      if (other === undefined || byPrecedence(other.meta, service.meta) < 0) index.set(ip, service);
+    }
+  }
+  return index;
+}
