@@ -43,7 +43,8 @@ export function setCondition(
 }
 
 export type StatusStep =
-  | { readonly kind: 'none' }
+  /** All is as stored; the conditions are given for whoever has something else to write. */
+  | { readonly kind: 'none'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'write'; readonly conditions: readonly Condition[] }
   /** Only texts changed, and the last write was a moment ago. */
   | { readonly kind: 'later'; readonly afterMs: number };
@@ -70,7 +71,7 @@ export function planStatus({ plan, current, lastWriteMs, nowMs, quietMs }: Statu
     left.reason === right.reason &&
     left.message === right.message &&
     left.observedGeneration === right.observedGeneration;
-  if (conditions.every(condition => same(stored.get(condition.type), condition))) return { kind: 'none' };
+  if (conditions.every(condition => same(stored.get(condition.type), condition))) return { kind: 'none', conditions };
   const urgent = conditions.some(condition => {
     const before = stored.get(condition.type);
     return before?.status !== condition.status || before.observedGeneration !== condition.observedGeneration;

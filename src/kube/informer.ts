@@ -14,7 +14,7 @@ import type { ApiClient } from './api-client.ts';
 import { ApiError, isExpired, isNotFound } from './api-error.ts';
 import { informerMetrics } from './informer-metrics.ts';
 import { listAll } from './list.ts';
-import { identityOf } from './raw-object.ts';
+import { dropBulk, identityOf } from './raw-object.ts';
 import { type ResourceType, resourcePath } from './resource-type.ts';
 import { createStore, type Entry, type Store } from './store.ts';
 import { parseWatchLine, type WatchEvent } from './watch-event.ts';
@@ -111,6 +111,7 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   }
 
   function decoded(key: ObjectKey, raw: unknown, found: Map<ObjectKey, Problem>): T | undefined {
+    dropBulk(raw);
     const result = decode(raw);
     if (result.ok) {
       found.delete(key);

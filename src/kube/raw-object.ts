@@ -53,3 +53,14 @@ export function wholeObject(type: ResourceType, raw: unknown): RawObject | undef
     metadata,
   };
 }
+
+/** Removes, in place, what nobody reads and what can be half of an object: managedFields and kubectl's copy of the whole manifest. */
+export function dropBulk(raw: unknown): void {
+  const metadata = isRecord(raw) ? raw['metadata'] : undefined;
+  if (!isRecord(metadata)) return;
+  const writable = metadata as Record<string, unknown>;
+  delete writable['managedFields'];
+  const { annotations } = metadata;
+  if (isRecord(annotations))
+    delete (annotations as Record<string, unknown>)['kubectl.kubernetes.io/last-applied-configuration'];
+}

@@ -99,7 +99,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         count('later');
         return step;
       }
-      await send(write, step.kind === 'write' ? step.conditions : write.current);
+      await send(write, step.conditions);
       return { kind: 'written' };
     },
     forget: key => void lastWrites.delete(key),

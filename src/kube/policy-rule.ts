@@ -1,0 +1,11 @@
+// What a part of the operator must be allowed to do: data from which roles are made and against which they are checked.
+
+export interface PolicyRule {
+  /** Where the rule is needed: everywhere (ClusterRole), or in the control namespace alone (Role). */
+  readonly scope: 'cluster' | 'control-namespace';
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  /** Only these objects; not possible for list, watch and create. */
+  readonly resourceNames?: readonly string[];
+}

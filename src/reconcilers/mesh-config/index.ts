@@ -1,0 +1,95 @@
+// Mesh configuration: the issuer of every mesh. Root kind MeshConfig; Certificate (cert-manager) and Secrets of the control namespace map to it.
+// Owns: Certificate `weft-issuer-<mesh>`, Secrets `weft-issuer-<mesh>-<hash8>` (immutable generations) and `weft-root-<mesh>` (self-managed),
+// and of MeshConfig's status the field `identity` and the condition `IssuerReady` (Issued, Rotating, RenewalFailing; IssuerPending, InvalidIssuer,
+// CertManagerMissing). RBAC: rbac.ts. Imports L0 to L3.
+import {
+  createController,
+  done,
+  type Clock,
+  type Controller,
+  type Logger,
+  type Metrics,
+  requeueAfter,
+} from '../../runtime/index.ts';
+import type { InformerState, StatusWriter, WriteGate, Writer } from '../../kube/index.ts';
+import { apply } from './apply.ts';
+import { decide } from './decide.ts';
+import { gather, type MeshConfigStores } from './gather.ts';
+import { meshOfCertificate, meshOfMeshConfig, meshOfSecret } from './map.ts';
+
+export {
+  CERTIFICATES,
+  type CertificateFacts,
+  decodeCertificate,
+  decodeIssuerSecret,
+  decodeMeshConfig,
+  ISSUER_LABEL,
+  type IssuerSecretFacts,
+  MESH_CONFIGS,
+  type MeshConfigFacts,
+  SECRETS,
+} from './facts.ts';
+export { createFeed } from './feed.ts';
+export type { MeshConfigStores } from './gather.ts';
+export { rbac } from './rbac.ts';
+export { rootsHeld } from './trust-held.ts';
+
+export interface MeshConfigReconcilerOptions {
+  readonly stores: MeshConfigStores;
+  readonly certificatesState: () => InformerState;
+  readonly controlNamespace: string;
+  readonly rootsHeld: (mesh: string, caPem: string) => boolean;
+  readonly gate: WriteGate;
+  readonly writer: Writer;
+  readonly status: StatusWriter;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly random: () => number;
+}
+
+export interface MeshConfigReconciler {
+  readonly controller: Controller;
+  /** Looks at every mesh again, e.g. after becoming leader or when proxies acknowledged something. */
+  resync(): void;
+}
+
+export function createMeshConfigReconciler(options: MeshConfigReconcilerOptions): MeshConfigReconciler {
+  const { stores, clock, log, metrics, random, gate } = options;
+  const controller = createController({
+    name: 'mesh-config',
+    clock,
+    log,
+    metrics,
+    random,
+    reconcile: async (mesh, { signal }) => {
+      if (!gate.mayWrite()) return done;
+      const input = gather(mesh, { ...options, ...stores, nowMs: () => clock.nowMs() });
+      if (input === undefined) return done;
+      const decision = decide(input);
+      const outcome = await apply(input, decision, options, signal);
+      return requeueAfter(
+        outcome.kind === 'later' ? Math.min(outcome.afterMs, decision.againAfterMs) : decision.againAfterMs,
+      );
+    },
+  });
+
+  const enqueue = (meshes: readonly string[]): void => {
+    for (const mesh of meshes) controller.enqueue(mesh);
+  };
+  stores.meshConfigs.onChange(({ before, after }) =>
+    [before, after].forEach(object => object && enqueue(meshOfMeshConfig(object))),
+  );
+  stores.secrets.onChange(({ before, after }) =>
+    [before, after].forEach(object => object && enqueue(meshOfSecret(object))),
+  );
+  stores.certificates.onChange(({ before, after }) =>
+    [before, after].forEach(object => object && enqueue(meshOfCertificate(object))),
+  );
+  return {
+    controller,
+    resync: () => {
+      for (const object of stores.meshConfigs.snapshot().values()) controller.enqueue(object.meta.name, 'low');
+    },
+  };
+}
