@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cacheRoot } from './components/build.ts';
 
 interface Counts {
   readonly passed: number;
@@ -22,6 +23,8 @@ interface Stage {
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'));
+// Outside the tree, so that a clean checkout does not compile every dependency anew; cargo itself knows what is stale.
+const cargo = { CARGO_TARGET_DIR: join(cacheRoot(), 'target', 'test'), CARGO_INCREMENTAL: '0' };
 
 /** Runs a command with its output passed on; resolves with the exit code and what it printed. */
 function command(
@@ -33,7 +36,7 @@ function command(
     if (program === undefined) throw new Error('an empty command');
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, ...cargo, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
