@@ -1,0 +1,140 @@
+//! What every connection shares. Belongs to one thread, passed as `Rc<Proxy>`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use weft_control::Control;
+use weft_policy::model::{Outbound, Workload};
+
+use crate::balance::Balancers;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::drain::Drain;
+use crate::exchange::Table;
+use crate::h1::pool::Pool;
+use crate::h2;
+use crate::metrics::{Metrics, RequestSeries, SeriesLabels};
+use crate::tls::Tls;
+
+/// The proxy's shared state.
+pub struct Proxy {
+    /// As the injector wrote it.
+    pub config: Config,
+    /// What the operator says.
+    pub control: Control,
+    /// Mutual TLS.
+    pub tls: Tls,
+    /// Endpoints and their loads.
+    pub balancers: Rc<Balancers>,
+    /// The registry.
+    pub metrics: Metrics,
+    /// Counters of closed sets.
+    pub counters: Counters,
+    /// The end of the proxy's life.
+    pub drain: Drain,
+    /// Idle HTTP/1 upstream connections.
+    pub http1: Pool,
+    /// HTTP/2 upstream connections.
+    pub http2: h2::Clients,
+    workload: RefCell<Held>,
+    tables: RefCell<HashMap<usize, Weak<Table>>>,
+    /// Peers whose port 4143 did not answer, and since when.
+    pub(crate) redirected: RefCell<HashMap<IpAddr, Instant>>,
+}
+
+struct Held {
+    receiver: watch::Receiver<Option<Arc<Workload>>>,
+    workload: Option<Arc<Workload>>,
+}
+
+impl Proxy {
+    /// A proxy that is fed by `control`.
+    #[must_use]
+    pub fn new(config: Config, control: Control, metrics: Metrics) -> Rc<Self> {
+        let mut receiver = control.workload();
+        let workload = receiver.borrow_and_update().clone();
+        Rc::new(Self {
+            tls: Tls::new(control.credentials()),
+            balancers: Balancers::new(control.clone()),
+            counters: Counters::new(&metrics),
+            drain: Drain::default(),
+            http1: Pool::new(&config.limits),
+            http2: h2::Clients::default(),
+            workload: RefCell::new(Held { receiver, workload }),
+            tables: RefCell::default(),
+            redirected: RefCell::default(),
+            config,
+            control,
+            metrics,
+        })
+    }
+
+    fn with_workload<T>(&self, act: impl FnOnce(Option<&Arc<Workload>>) -> T) -> T {
+        let mut held = self.workload.borrow_mut();
+        if held.receiver.has_changed().unwrap_or(false) {
+            let newest = held.receiver.borrow_and_update().clone();
+            held.workload = newest;
+        }
+        act(held.workload.as_ref())
+    }
+
+    /// What this pod is, as of now; None until the operator has said it.
+    #[must_use]
+    pub fn workload(&self) -> Option<Arc<Workload>> {
+        self.with_workload(|workload| workload.cloned())
+    }
+
+    /// `known` is still what holds: one atomic load and one comparison.
+    #[must_use]
+    pub fn is_current(&self, known: &Arc<Workload>) -> bool {
+        self.with_workload(|workload| workload.is_some_and(|workload| Arc::ptr_eq(workload, known)))
+    }
+
+    /// Traffic may be admitted, and readiness may be said.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.control.ready() && !self.drain.draining()
+    }
+
+    /// The resolved form of `outbound`, shared by everything that goes there.
+    #[must_use]
+    pub fn table(&self, outbound: &Arc<Outbound>) -> Rc<Table> {
+        let key = Arc::as_ptr(outbound) as usize;
+        if let Some(table) = self.tables.borrow().get(&key).and_then(Weak::upgrade) {
+            if Arc::ptr_eq(table.outbound(), outbound) {
+                return table;
+            }
+        }
+        let table = Table::new(self, Arc::clone(outbound));
+        let mut tables = self.tables.borrow_mut();
+        tables.retain(|_, table| table.strong_count() > 0);
+        tables.insert(key, Rc::downgrade(&table));
+        table
+    }
+
+    /// Requests about which nothing is known yet.
+    #[must_use]
+    pub fn unlabelled(&self) -> Rc<RequestSeries> {
+        self.metrics.request_series(&SeriesLabels::none())
+    }
+
+    /// The port is one that this proxy listens on.
+    #[must_use]
+    pub fn is_own_port(&self, port: u16) -> bool {
+        let Config { inbound, outbound, admin, .. } = &self.config;
+        inbound.iter().chain(outbound).chain(admin).any(|address| address.port() == port)
+    }
+
+    /// The address is this pod's own.
+    #[must_use]
+    pub fn is_own_address(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let is_pod_ip = |workload: &Arc<Workload>| workload.pod_ips.iter().any(|own| own.to_canonical() == address);
+        address.is_loopback() || address.is_unspecified() || self.with_workload(|workload| workload.is_some_and(is_pod_ip))
+    }
+}

@@ -1,0 +1,141 @@
+//! The end of a proxy's life: inbound goes on until it is idle, outbound until the application has gone, a deadline ends both.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::sync::watch;
+
+use crate::exchange::Direction;
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// Not ready; connections are asked to end.
+    Draining,
+    /// The deadline: everything ends now.
+    Closed,
+}
+
+/// Shared by everything that serves.
+#[derive(Clone)]
+pub struct Drain(Rc<Inner>);
+
+struct Inner {
+    phase: watch::Sender<Phase>,
+    draining: Cell<bool>,
+    inbound: watch::Sender<usize>,
+    outbound: watch::Sender<usize>,
+    woken: RefCell<Slab<Waker>>,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self(Rc::new(Inner {
+            phase: watch::Sender::new(Phase::Serving),
+            draining: Cell::new(false),
+            inbound: watch::Sender::new(0),
+            outbound: watch::Sender::new(0),
+            woken: RefCell::default(),
+        }))
+    }
+}
+
+impl Drain {
+    /// Draining has begun. Cheap: asked for every request.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.0.draining.get()
+    }
+
+    /// Begins it; more calls change nothing.
+    pub fn begin(&self) {
+        self.0.draining.set(true);
+        self.0.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Draining)) < Phase::Draining);
+        for (_, waker) in self.0.woken.borrow().iter() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Wakes the task of `waker` when draining begins, as long as the result lives. For a task that then asks
+    /// [`Drain::draining`]: waiting costs it nothing until then.
+    #[must_use]
+    pub fn wake(&self, waker: &Waker) -> Woken {
+        let key = self.0.woken.borrow_mut().insert(waker.clone());
+        Woken { drain: self.clone(), key }
+    }
+
+    /// The deadline has come.
+    pub fn close(&self) {
+        self.begin();
+        self.0.phase.send_replace(Phase::Closed);
+    }
+
+    /// Waits until draining has begun.
+    pub async fn started(&self) {
+        self.reached(Phase::Draining).await;
+    }
+
+    /// Waits for the deadline.
+    pub async fn closed(&self) {
+        self.reached(Phase::Closed).await;
+    }
+
+    async fn reached(&self, wanted: Phase) {
+        // The sender lives as long as `self`.
+        let _ = self.0.phase.subscribe().wait_for(|phase| *phase >= wanted).await;
+    }
+
+    /// Counts a connection until the guard is dropped.
+    #[must_use]
+    pub fn guard(&self, direction: Direction) -> Guard {
+        self.counter(direction).send_modify(|count| *count += 1);
+        Guard { drain: self.clone(), direction }
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn active(&self, direction: Direction) -> usize {
+        *self.counter(direction).borrow()
+    }
+
+    /// Waits until no connection of `direction` is open, or for `patience`; whether it became idle.
+    pub async fn idle(&self, direction: Direction, patience: Duration) -> bool {
+        let mut count = self.counter(direction).subscribe();
+        tokio::time::timeout(patience, count.wait_for(|count| *count == 0)).await.is_ok()
+    }
+
+    fn counter(&self, direction: Direction) -> &watch::Sender<usize> {
+        match direction {
+            Direction::Inbound => &self.0.inbound,
+            Direction::Outbound => &self.0.outbound,
+        }
+    }
+}
+
+/// One open connection.
+pub struct Guard {
+    drain: Drain,
+    direction: Direction,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.drain.counter(self.direction).send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// A task that is woken when draining begins.
+pub struct Woken {
+    drain: Drain,
+    key: usize,
+}
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        let _ = self.drain.0.woken.borrow_mut().try_remove(self.key);
+    }
+}

@@ -1,0 +1,188 @@
+//! Who may ask what of the application. Rules are those that hold at the moment of the request.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weft_policy::model::{InboundPort, Ref, Workload};
+use weft_policy::{Client, ClientTls, Decision, RequestView, authorize_connection, authorize_request};
+
+use super::connection::ConnectionPlan;
+use super::session::{Plan, Refused};
+use super::{Counted, Direction, ErrorReason, Tally, Target};
+use crate::context::Proxy;
+use crate::metrics::{LabelBuilder, SeriesLabels, Tls, descriptors};
+use crate::refusal::Refusal;
+
+/// Different decisions remembered for one connection; more than that are resolved anew.
+const REMEMBERED: usize = 16;
+
+/// The inbound half of a session.
+pub struct Inbound {
+    port: u16,
+    target: Target,
+    state: RefCell<Option<State>>,
+}
+
+struct State {
+    workload: Arc<Workload>,
+    rule: Arc<InboundPort>,
+    /// The decision for every request, when no rule looks at requests.
+    fixed: Option<(Outcome, Rc<Counted>)>,
+    counted: Vec<(Key, Rc<Counted>)>,
+    allowed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Allowed,
+    Denied,
+    NotFound,
+}
+
+/// Addresses of objects inside `State::rule`, which outlives them.
+type Key = (Outcome, usize, usize);
+
+fn address(reference: Option<&Ref>) -> usize {
+    reference.map_or(0, |reference| std::ptr::from_ref(reference) as usize)
+}
+
+fn parts<'a>(decision: &Decision<'a>) -> (Outcome, Option<&'a Ref>, Option<&'a Ref>) {
+    match decision {
+        Decision::Allow { route, authorization, .. } => (Outcome::Allowed, *route, Some(authorization)),
+        Decision::Deny { route } => (Outcome::Denied, *route, None),
+        Decision::NotFound => (Outcome::NotFound, None, None),
+    }
+}
+
+/// How the connection is protected, for labels.
+fn tls(client: &Client) -> Tls {
+    match &client.tls {
+        ClientTls::Identity { .. } => Tls::Verified,
+        ClientTls::MeshNoIdentity => Tls::NoIdentity,
+        ClientTls::None if client.own_pod => Tls::Loopback,
+        ClientTls::None => Tls::None,
+    }
+}
+
+fn labels(
+    workload: &Workload,
+    rule: &InboundPort,
+    client: &Client,
+    route: Option<&Ref>,
+    authorization: Option<&Ref>,
+) -> SeriesLabels {
+    let mut labels =
+        LabelBuilder::new(Direction::Inbound).with_all(&workload.labels).with_ref("srv", &rule.server);
+    if let Some(route) = route {
+        labels = labels.with_ref("route", route);
+    }
+    if let Some(authorization) = authorization {
+        labels = labels.with_ref("authz", authorization);
+    }
+    labels.with_tls(tls(client), Direction::Inbound, client.identity().map(AsRef::as_ref)).build()
+}
+
+impl Inbound {
+    /// For connections to `port`, served by the application at `target`.
+    #[must_use]
+    pub fn new(port: u16, target: Target) -> Self {
+        Self { port, target, state: RefCell::default() }
+    }
+
+    /// Runs `act` with the rules of now; None while no workload is held.
+    fn with_state<T>(&self, proxy: &Proxy, act: impl FnOnce(&mut State, bool) -> T) -> Option<T> {
+        let mut slot = self.state.borrow_mut();
+        let unchanged = slot.as_ref().is_some_and(|state| proxy.is_current(&state.workload));
+        if !unchanged {
+            let workload = proxy.workload()?;
+            let rule = Arc::clone(workload.port(self.port));
+            *slot = Some(State { workload, rule, fixed: None, counted: Vec::new(), allowed: false });
+        }
+        slot.as_mut().map(|state| act(state, !unchanged))
+    }
+
+    /// See [`super::Session::decide`].
+    pub fn decide<V: RequestView>(&self, proxy: &Rc<Proxy>, client: &Client, view: &V) -> Result<Plan, Refused> {
+        let decided = self.with_state(proxy, |state, _| state.request(proxy, client, view));
+        let Some((outcome, counted)) = decided else {
+            // Sessions are made only once a workload is held, and it is never taken away again.
+            let counted = Rc::new(Counted { series: proxy.unlabelled(), decision: None });
+            let tally = Tally::begin(proxy, Direction::Inbound, counted, None);
+            return Err(Refused { reason: ErrorReason::NotReady, status: ErrorReason::NotReady.status(), tally });
+        };
+        let tally = Tally::begin(proxy, Direction::Inbound, counted, None);
+        let reason = match outcome {
+            Outcome::Allowed => {
+                return Ok(Plan { target: self.target.clone(), tally, balancer: None, tried: Vec::new() });
+            }
+            Outcome::Denied => ErrorReason::Denied,
+            Outcome::NotFound => ErrorReason::NoRoute,
+        };
+        Err(Refused { reason, status: reason.status(), tally })
+    }
+
+    /// See [`super::Session::connect`].
+    pub fn connect(&self, proxy: &Rc<Proxy>, client: &Client) -> Result<ConnectionPlan, Refusal> {
+        self.with_state(proxy, |state, _| {
+            let decision = authorize_connection(&state.rule, client);
+            let (outcome, _, authorization) = parts(&decision);
+            let labels = labels(&state.workload, &state.rule, client, None, authorization);
+            state.allowed = outcome == Outcome::Allowed;
+            if !state.allowed {
+                proxy.metrics.counter(&descriptors::INBOUND_TCP_DENY, &labels).increment();
+                return Err(Refusal::Unauthorized);
+            }
+            proxy.metrics.counter(&descriptors::INBOUND_TCP_ALLOW, &labels).increment();
+            Ok(ConnectionPlan::new(self.target.clone(), None, proxy.metrics.tcp_series(&labels)))
+        })
+        .unwrap_or(Err(Refusal::NotReady))
+    }
+
+    /// See [`super::Session::still_allowed`].
+    pub fn still_allowed(&self, proxy: &Proxy, client: &Client) -> bool {
+        self.with_state(proxy, |state, changed| {
+            if changed {
+                let decision = authorize_connection(&state.rule, client);
+                state.allowed = matches!(decision, Decision::Allow { .. });
+                if !state.allowed {
+                    let labels = labels(&state.workload, &state.rule, client, None, None);
+                    proxy.metrics.counter(&descriptors::INBOUND_TCP_TERMINATE, &labels).increment();
+                }
+            }
+            state.allowed
+        })
+        .unwrap_or(false)
+    }
+}
+
+impl State {
+    fn request<V: RequestView>(&mut self, proxy: &Proxy, client: &Client, view: &V) -> (Outcome, Rc<Counted>) {
+        if let Some((outcome, counted)) = &self.fixed {
+            return (*outcome, Rc::clone(counted));
+        }
+        let rule = Arc::clone(&self.rule);
+        let decision = authorize_request(&rule, client, view);
+        let (outcome, route, authorization) = parts(&decision);
+        let key = (outcome, address(route), address(authorization));
+        let known = self.counted.iter().find(|(known, _)| *known == key).map(|(_, counted)| Rc::clone(counted));
+        let counted = known.unwrap_or_else(|| {
+            let labels = labels(&self.workload, &rule, client, route, authorization);
+            let descriptor = match outcome {
+                Outcome::Allowed => &descriptors::INBOUND_HTTP_ALLOW,
+                Outcome::Denied => &descriptors::INBOUND_HTTP_DENY,
+                Outcome::NotFound => &descriptors::INBOUND_HTTP_NOT_FOUND,
+            };
+            let decision = Some(proxy.metrics.counter(descriptor, &labels));
+            let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision });
+            if self.counted.len() < REMEMBERED {
+                self.counted.push((key, Rc::clone(&counted)));
+            }
+            counted
+        });
+        if rule.routes.is_empty() {
+            self.fixed = Some((outcome, Rc::clone(&counted)));
+        }
+        (outcome, counted)
+    }
+}

@@ -1,0 +1,273 @@
+//! Where the application's requests and connections go.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use weft_control::Resolution;
+use weft_policy::model::{self, Backend, BackendTarget, OutboundKind, OutboundRoute, Routed, UnknownDestination};
+use weft_policy::{RequestView, pick_backend, select_connection, select_route};
+
+use super::connection::ConnectionPlan;
+use super::session::{Plan, Refused};
+use super::{Counted, Direction, ErrorReason, Tally, Target};
+use crate::balance::{Balancer, Discipline, Picked, now_ns, random};
+use crate::context::Proxy;
+use crate::metrics::{LabelBuilder, SeriesLabels, Tls};
+use crate::refusal::Refusal;
+
+/// Series remembered beside one endpoint; more are resolved anew.
+const REMEMBERED: usize = 64;
+
+/// What is resolved once for one version of an outbound resource and shared by all connections to it.
+pub struct Table {
+    id: u64,
+    outbound: Arc<model::Outbound>,
+    balancers: Vec<(Arc<str>, Rc<Balancer>)>,
+}
+
+/// Kept beside each endpoint: where to dial, and the series of each (table, route, backend).
+struct Beside {
+    target: Target,
+    counted: RefCell<Vec<(Key, Rc<Counted>)>>,
+}
+
+type Key = (u64, usize, usize);
+
+thread_local! {
+    static TABLES: Cell<u64> = const { Cell::new(0) };
+}
+
+fn key<T>(of: Option<&T>) -> usize {
+    of.map_or(0, |of| std::ptr::from_ref(of) as usize)
+}
+
+fn backends(routed: &Routed) -> impl Iterator<Item = &Backend> {
+    routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends)
+}
+
+impl Table {
+    /// Resolves the balancers that `outbound` names.
+    #[must_use]
+    pub fn new(proxy: &Proxy, outbound: Arc<model::Outbound>) -> Rc<Self> {
+        let mut balancers: Vec<(Arc<str>, Rc<Balancer>)> = Vec::new();
+        match &outbound.kind {
+            OutboundKind::Routed(routed) => {
+                for backend in backends(routed) {
+                    let BackendTarget::Endpoints(name) = &backend.target else { continue };
+                    if !balancers.iter().any(|(known, _)| known == name) {
+                        balancers.push((Arc::clone(name), proxy.balancers.get(name)));
+                    }
+                }
+            }
+            OutboundKind::Endpoint(endpoint) => balancers.push((Arc::from(""), Balancer::fixed(endpoint))),
+            OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
+        }
+        TABLES.set(TABLES.get() + 1);
+        Rc::new(Self { id: TABLES.get(), outbound, balancers })
+    }
+
+    /// The resource that it was made of.
+    #[must_use]
+    pub fn outbound(&self) -> &Arc<model::Outbound> {
+        &self.outbound
+    }
+
+    fn balancer(&self, name: &str) -> Option<&Rc<Balancer>> {
+        self.balancers.iter().find(|(known, _)| &**known == name).map(|(_, balancer)| balancer)
+    }
+
+    fn labels(
+        &self,
+        proxy: &Proxy,
+        route: Option<&OutboundRoute>,
+        backend: Option<&Backend>,
+        target: Option<&Target>,
+    ) -> SeriesLabels {
+        let mut labels = LabelBuilder::new(Direction::Outbound);
+        if let Some(workload) = proxy.workload() {
+            labels = labels.with_all(&workload.labels);
+        }
+        let endpoint = target.and_then(|target| target.endpoint.as_ref());
+        if let Some(endpoint) = endpoint {
+            labels = labels.with_all(&endpoint.labels);
+        }
+        if let Some(backend) = backend {
+            labels = labels.with_all(&backend.labels);
+        }
+        labels = labels.with_all(&self.outbound.labels);
+        if let Some(route) = route {
+            labels = labels.with_ref("route", &route.route);
+        }
+        let meshed = endpoint.filter(|endpoint| endpoint.transport != model::Transport::Plain);
+        let tls = if meshed.is_some() { Tls::Verified } else { Tls::None };
+        labels.with_tls(tls, Direction::Outbound, meshed.map(|endpoint| endpoint.identity.as_str())).build()
+    }
+
+    fn beside(&self, picked: &Picked) -> Rc<Beside> {
+        picked.attachment(|endpoint| Beside { target: Target::endpoint(endpoint), counted: RefCell::default() })
+    }
+
+    fn counted(
+        &self,
+        proxy: &Proxy,
+        route: Option<&OutboundRoute>,
+        backend: Option<&Backend>,
+        beside: &Beside,
+    ) -> Rc<Counted> {
+        let key = (self.id, key(route), key(backend));
+        if let Some((_, counted)) = beside.counted.borrow().iter().find(|(known, _)| *known == key) {
+            return Rc::clone(counted);
+        }
+        let labels = self.labels(proxy, route, backend, Some(&beside.target));
+        let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
+        let mut remembered = beside.counted.borrow_mut();
+        if remembered.len() >= REMEMBERED {
+            // Tables of older versions leave their entries behind.
+            remembered.clear();
+        }
+        remembered.push((key, Rc::clone(&counted)));
+        counted
+    }
+}
+
+/// The outbound half of a session.
+pub struct Outbound {
+    original: SocketAddr,
+    resolution: RefCell<watch::Receiver<Resolution>>,
+    table: RefCell<Option<Rc<Table>>>,
+}
+
+/// What a request or connection is left with when nothing serves it.
+struct Unserved<'a> {
+    reason: ErrorReason,
+    status: u16,
+    route: Option<&'a OutboundRoute>,
+    backend: Option<&'a Backend>,
+}
+
+struct Chosen<'a> {
+    route: Option<&'a OutboundRoute>,
+    backend: Option<&'a Backend>,
+    balancer: &'a Rc<Balancer>,
+    picked: Picked,
+}
+
+impl Outbound {
+    /// For connections to `original`.
+    #[must_use]
+    pub fn new(proxy: &Rc<Proxy>, original: SocketAddr, mut resolution: watch::Receiver<Resolution>) -> Self {
+        resolution.mark_changed();
+        let outbound = Self { original, resolution: RefCell::new(resolution), table: RefCell::default() };
+        outbound.table(proxy);
+        outbound
+    }
+
+    /// The newest version of the resource; None while the destination is unknown.
+    pub fn table(&self, proxy: &Rc<Proxy>) -> Option<Rc<Table>> {
+        let mut resolution = self.resolution.borrow_mut();
+        if resolution.has_changed().unwrap_or(false) {
+            let table = match &*resolution.borrow_and_update() {
+                Resolution::Known(outbound) => Some(proxy.table(outbound)),
+                Resolution::Pending | Resolution::Unknown => None,
+            };
+            self.table.replace(table);
+        }
+        self.table.borrow().clone()
+    }
+
+    fn choose<'a>(
+        table: &'a Table,
+        choice: Option<weft_policy::Choice<'a>>,
+        discipline: Discipline,
+    ) -> Result<Chosen<'a>, Unserved<'a>> {
+        let fail = |reason: ErrorReason, status, route, backend| Unserved { reason, status, route, backend };
+        let Some(choice) = choice else {
+            let unserved = || fail(ErrorReason::NoEndpoint, 503, None, None);
+            let (_, balancer) = table.balancers.first().ok_or_else(unserved)?;
+            let picked = balancer.pick(now_ns(), discipline, &[]).ok_or_else(unserved)?;
+            return Ok(Chosen { route: None, backend: None, balancer, picked });
+        };
+        let ready = |name: &str| table.balancer(name).is_some_and(|balancer| balancer.ready());
+        let backend = pick_backend(&choice, ready, random())
+            .ok_or_else(|| fail(ErrorReason::InvalidBackend, 500, choice.route, None))?;
+        let name = match &backend.target {
+            BackendTarget::Endpoints(name) => name,
+            BackendTarget::Error(status) => {
+                return Err(fail(ErrorReason::InvalidBackend, *status, choice.route, Some(backend)));
+            }
+        };
+        let unserved = || fail(ErrorReason::NoEndpoint, 503, choice.route, Some(backend));
+        let balancer = table.balancer(name).ok_or_else(unserved)?;
+        let picked = balancer.pick(now_ns(), discipline, &[]).ok_or_else(unserved)?;
+        Ok(Chosen { route: choice.route, backend: Some(backend), balancer, picked })
+    }
+
+    fn passes_through(proxy: &Proxy) -> bool {
+        proxy.workload().is_some_and(|workload| workload.unknown_destination == UnknownDestination::PassThrough)
+    }
+
+    /// See [`super::Session::decide`].
+    pub fn decide<V: RequestView>(&self, proxy: &Rc<Proxy>, view: &V) -> Result<Plan, Refused> {
+        let plain = || {
+            let counted = Rc::new(Counted { series: proxy.unlabelled(), decision: None });
+            let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
+            Plan { target: Target::plain(self.original), tally, balancer: None, tried: Vec::new() }
+        };
+        let Some(table) = self.table(proxy) else {
+            let plan = plain();
+            if Self::passes_through(proxy) {
+                return Ok(plan);
+            }
+            return Err(Refused { reason: ErrorReason::NoRoute, status: 404, tally: plan.tally });
+        };
+        let choice = match &table.outbound.kind {
+            OutboundKind::Routed(routed) => Some(select_route(routed, view)),
+            OutboundKind::Endpoint(_) => None,
+            OutboundKind::PassThrough => return Ok(plain()),
+            OutboundKind::Refused(_) => {
+                return Err(Refused { reason: ErrorReason::NoRoute, status: 404, tally: plain().tally });
+            }
+        };
+        match Self::choose(&table, choice, Discipline::PeakEwma) {
+            Ok(chosen) => {
+                let beside = table.beside(&chosen.picked);
+                let counted = table.counted(proxy, chosen.route, chosen.backend, &beside);
+                let balancer = Some(Rc::clone(chosen.balancer));
+                let tally = Tally::begin(proxy, Direction::Outbound, counted, Some(chosen.picked));
+                Ok(Plan { target: beside.target.clone(), tally, balancer, tried: Vec::new() })
+            }
+            Err(Unserved { reason, status, route, backend }) => {
+                let labels = table.labels(proxy, route, backend, None);
+                let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
+                let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
+                Err(Refused { reason, status, tally })
+            }
+        }
+    }
+
+    /// See [`super::Session::connect`].
+    pub fn connect(&self, proxy: &Rc<Proxy>) -> Result<ConnectionPlan, Refusal> {
+        let plain = || {
+            let labels = LabelBuilder::new(Direction::Outbound);
+            let labels = proxy.workload().map_or(labels.clone(), |workload| labels.with_all(&workload.labels));
+            let labels = labels.with_tls(Tls::None, Direction::Outbound, None).build();
+            ConnectionPlan::new(Target::plain(self.original), None, proxy.metrics.tcp_series(&labels))
+        };
+        let Some(table) = self.table(proxy) else {
+            return if Self::passes_through(proxy) { Ok(plain()) } else { Err(Refusal::UnknownDestination) };
+        };
+        let choice = match &table.outbound.kind {
+            OutboundKind::Routed(routed) => Some(select_connection(routed)),
+            OutboundKind::Endpoint(_) => None,
+            OutboundKind::PassThrough => return Ok(plain()),
+            OutboundKind::Refused(_) => return Err(Refusal::RefusedDestination),
+        };
+        let chosen = Self::choose(&table, choice, Discipline::LeastPending).map_err(|_| Refusal::NoEndpoint)?;
+        let target = table.beside(&chosen.picked).target.clone();
+        let labels = table.labels(proxy, chosen.route, chosen.backend, Some(&target));
+        Ok(ConnectionPlan::new(target, Some(chosen.picked), proxy.metrics.tcp_series(&labels)))
+    }
+}

@@ -1,0 +1,139 @@
+//! One client connection as decisions see it, in either direction.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weft_policy::model::Endpoint;
+use weft_policy::{Client, RequestView};
+
+use super::connection::ConnectionPlan;
+use super::inbound::Inbound;
+use super::outbound::Outbound;
+use super::{Direction, ErrorReason, Tally, Target};
+use crate::balance::{Balancer, Discipline, now_ns};
+use crate::context::Proxy;
+use crate::refusal::Refusal;
+
+/// A client connection: who calls, and the rules that hold for what it asks. Shared by the streams of an HTTP/2 connection.
+pub struct Session {
+    proxy: Rc<Proxy>,
+    client: Client,
+    side: Side,
+}
+
+enum Side {
+    Inbound(Inbound),
+    Outbound(Outbound),
+}
+
+/// Where one request goes, and the count that it carries along.
+pub struct Plan {
+    /// To dial, or to take a pooled connection to.
+    pub target: Target,
+    /// To be finished, refused or dropped.
+    pub tally: Tally,
+    pub(super) balancer: Option<Rc<Balancer>>,
+    pub(super) tried: Vec<Arc<Endpoint>>,
+}
+
+/// The proxy answers this request itself.
+pub struct Refused {
+    /// Why.
+    pub reason: ErrorReason,
+    /// The reason's own, except where a route names a status.
+    pub status: u16,
+    /// For [`Tally::refuse_with`].
+    pub tally: Tally,
+}
+
+impl Plan {
+    /// After a dial that failed: another endpoint of the same backend. False: there is none, answer the dial's error.
+    pub fn another(&mut self) -> bool {
+        let (Some(balancer), Some(failed)) = (&self.balancer, &self.target.endpoint) else { return false };
+        self.tried.push(Arc::clone(failed));
+        let Some(picked) = balancer.pick(now_ns(), Discipline::PeakEwma, &self.tried) else { return false };
+        if self.tried.iter().any(|tried| tried.address == picked.endpoint().address) {
+            return false;
+        }
+        self.target = Target::endpoint(picked.endpoint());
+        self.tally.picked_another(picked);
+        true
+    }
+}
+
+impl Session {
+    pub(crate) fn inbound(proxy: &Rc<Proxy>, client: Client, inbound: Inbound) -> Rc<Self> {
+        Rc::new(Self { proxy: Rc::clone(proxy), client, side: Side::Inbound(inbound) })
+    }
+
+    pub(crate) fn outbound(proxy: &Rc<Proxy>, client: Client, outbound: Outbound) -> Rc<Self> {
+        Rc::new(Self { proxy: Rc::clone(proxy), client, side: Side::Outbound(outbound) })
+    }
+
+    /// What the session lives in.
+    #[must_use]
+    pub fn proxy(&self) -> &Rc<Proxy> {
+        &self.proxy
+    }
+
+    /// Seen from the application.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        match self.side {
+            Side::Inbound(_) => Direction::Inbound,
+            Side::Outbound(_) => Direction::Outbound,
+        }
+    }
+
+    /// Who calls; on the outbound side the application itself.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Routes, authorises and picks for one request, by the rules that hold now, and begins its count.
+    ///
+    /// # Errors
+    /// The answer that the proxy is to give.
+    pub fn decide<V: RequestView>(&self, view: &V) -> Result<Plan, Refused> {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.decide(&self.proxy, &self.client, view),
+            Side::Outbound(outbound) => outbound.decide(&self.proxy, view),
+        }
+    }
+
+    /// The same for a connection of bytes.
+    ///
+    /// # Errors
+    /// Why it is to be closed.
+    pub fn connect(&self) -> Result<ConnectionPlan, Refusal> {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.connect(&self.proxy, &self.client),
+            Side::Outbound(outbound) => outbound.connect(&self.proxy),
+        }
+    }
+
+    /// Whether a live connection of bytes may go on. No work unless the policy has changed since it was last asked.
+    #[must_use]
+    pub fn still_allowed(&self) -> bool {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.still_allowed(&self.proxy, &self.client),
+            Side::Outbound(_) => true,
+        }
+    }
+
+    /// Value of the header that names the verified caller to the application; None: nothing is added.
+    #[must_use]
+    pub fn identity_header(&self) -> Option<&[u8]> {
+        match self.side {
+            Side::Inbound(_) => self.client.identity().map(|spiffe| spiffe.as_bytes()),
+            Side::Outbound(_) => None,
+        }
+    }
+
+    /// The connection is to end as soon as nothing is under way on it.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        matches!(self.side, Side::Inbound(_)) && self.proxy.drain.draining()
+    }
+}

@@ -1,0 +1,130 @@
+//! What is counted of one request: consumed once, and a request that nobody finishes is counted as cancelled.
+
+use std::rc::Rc;
+
+use super::{Direction, ErrorReason};
+use crate::balance::{Outcome, Picked, now_ns};
+use crate::context::Proxy;
+use crate::metrics::{Classification, Counter, RequestSeries, Response, classify};
+
+/// Series that one kind of request goes to; resolved once and shared.
+pub struct Counted {
+    /// request_total, response_total and latency.
+    pub series: Rc<RequestSeries>,
+    /// The authorisation decision, inbound.
+    pub decision: Option<Rc<Counter>>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Status that the client got.
+    pub status: u16,
+    /// gRPC status, when the response said one.
+    pub grpc: Option<u16>,
+    /// What broke in the middle.
+    pub error: Option<ErrorReason>,
+}
+
+/// The running count of one request.
+pub struct Tally {
+    proxy: Rc<Proxy>,
+    direction: Direction,
+    counted: Option<Rc<Counted>>,
+    picked: Option<Picked>,
+    started_ns: u64,
+    status: u16,
+}
+
+impl Tally {
+    /// Begins the count of a request.
+    #[must_use]
+    pub fn begin(proxy: &Rc<Proxy>, direction: Direction, counted: Rc<Counted>, picked: Option<Picked>) -> Self {
+        counted.series.begin();
+        if let Some(decision) = &counted.decision {
+            decision.increment();
+        }
+        Self {
+            proxy: Rc::clone(proxy),
+            direction,
+            counted: Some(counted),
+            picked,
+            started_ns: now_ns(),
+            status: 0,
+        }
+    }
+
+    /// Another endpoint serves; the one before is told that it refused the connection. The request stays counted under the labels it
+    /// was begun with, so that request_total and response_total agree.
+    pub fn picked_another(&mut self, picked: Picked) {
+        if let Some(failed) = self.picked.replace(picked) {
+            failed.connect_failed();
+        }
+    }
+
+    /// A new connection to the endpoint stands.
+    pub fn connected(&self) {
+        if let Some(picked) = &self.picked {
+            picked.connected();
+        }
+    }
+
+    /// The final response head is here: the latency up to now is what the balancer learns.
+    pub fn head(&mut self, status: u16) {
+        self.status = status;
+        if let Some(picked) = &mut self.picked {
+            picked.respond(now_ns());
+        }
+    }
+
+    /// The response was passed on, whole unless `end` says what broke.
+    pub fn finish(mut self, end: End) {
+        self.status = end.status;
+        let failed = end.error.is_some() || matches!(classify(end.status, end.grpc), Classification::Failure);
+        self.settle(end.grpc, end.error.map(ErrorReason::name), Some(failed));
+        if let Some(reason) = end.error {
+            self.proxy.counters.http_error(self.direction, reason);
+        }
+    }
+
+    /// The proxy answered itself. Only what the upstream did counts against it.
+    pub fn refuse(self, reason: ErrorReason) {
+        self.refuse_with(reason, reason.status());
+    }
+
+    /// The same with a status that a route names.
+    pub fn refuse_with(mut self, reason: ErrorReason, status: u16) {
+        self.status = status;
+        let upstream_failed = matches!(
+            reason,
+            ErrorReason::Connect
+                | ErrorReason::Identity
+                | ErrorReason::Upstream
+                | ErrorReason::BadResponse
+                | ErrorReason::Timeout
+        );
+        if matches!(reason, ErrorReason::Connect) {
+            if let Some(picked) = self.picked.take() {
+                picked.connect_failed();
+            }
+        }
+        self.settle(None, Some(reason.name()), upstream_failed.then_some(true));
+        self.proxy.counters.http_error(self.direction, reason);
+    }
+
+    fn settle(&mut self, grpc: Option<u16>, error: Option<&'static str>, failed: Option<bool>) {
+        let Some(counted) = self.counted.take() else { return };
+        let latency = now_ns().saturating_sub(self.started_ns);
+        let classification = if self.status == 0 { Classification::Failure } else { classify(self.status, grpc) };
+        counted.series.finish(Response { status: self.status, grpc, classification, error }, latency);
+        if let (Some(picked), Some(failed)) = (self.picked.take(), failed) {
+            picked.finish(Outcome { latency_ns: latency, failed });
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.settle(None, Some("cancelled"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Who speaks first on a connection, and what: nothing is consumed from the client.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use weft_policy::model::Protocol;
+
+use crate::buffer::Buffer;
+use crate::detect::{self, Verdict};
+use crate::exchange::{ConnectionPlan, Session};
+use crate::io::Stream;
+use crate::preamble;
+
+/// Pauses between looks at a client that has sent too little to judge.
+const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 32];
+
+/// What came first.
+pub enum First {
+    /// The client's bytes, judged.
+    Client(Verdict),
+    /// The server's: the connection is bytes.
+    Server(Early),
+    /// The client went away.
+    Closed,
+}
+
+/// A connection that was dialled because the server may be the one to speak.
+pub struct Early {
+    /// To the server.
+    pub upstream: Stream,
+    /// What it said.
+    pub received: Buffer,
+    /// The decision behind it.
+    pub plan: ConnectionPlan,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; detect::LIMIT].into_boxed_slice());
+}
+
+/// Looks at what has arrived, waiting for the first byte only: how many bytes, and what they are. None: the client is gone.
+async fn peek(stream: &TcpStream) -> Option<(usize, Verdict)> {
+    poll_fn(|context| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match stream.poll_peek(context, &mut buffer) {
+                Poll::Ready(Ok(1..)) => {
+                    let bytes = buffer.filled();
+                    Poll::Ready(Some((bytes.len(), detect::judge(bytes))))
+                }
+                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+    })
+    .await
+}
+
+/// The verdict on the client's first bytes, however late they come; once the first has come the rest may take `patience`.
+pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
+    let mut pauses = PAUSES.iter().copied();
+    let (mut seen, mut verdict) = peek(stream).await?;
+    let deadline = Instant::now() + patience;
+    while verdict == Verdict::Undecided {
+        if Instant::now() >= deadline {
+            return Some(unfinished(stream).await);
+        }
+        sleep(Duration::from_millis(pauses.next().unwrap_or(50))).await;
+        let (length, newer) = peek(stream).await?;
+        if length > seen {
+            pauses = PAUSES.iter().copied();
+        }
+        (seen, verdict) = (length, newer);
+    }
+    Some(verdict)
+}
+
+/// What a beginning that is never finished counts as: what looks like HTTP goes to where it is refused with an answer.
+async fn unfinished(stream: &TcpStream) -> Verdict {
+    let mut first = [0; 1];
+    match stream.peek(&mut first).await {
+        Ok(1..) if first[0] == 0x16 => Verdict::Tls,
+        Ok(1..) if first[0].is_ascii_uppercase() => Verdict::Http1,
+        _ => Verdict::Bytes,
+    }
+}
+
+/// Waits for the first to speak. The server is given a chance only where `protocol` leaves room for it and `session` allows bytes.
+pub async fn first(stream: &TcpStream, session: &Rc<Session>, protocol: Protocol, patience: Duration) -> First {
+    let proxy = session.proxy();
+    let client = judged(stream, patience);
+    tokio::pin!(client);
+    let server_may_begin = matches!(protocol, Protocol::Detect | Protocol::Opaque);
+    if !server_may_begin {
+        return client.await.map_or(First::Closed, First::Client);
+    }
+    if let Ok(judged) = timeout(proxy.config.limits.early_dial, &mut client).await {
+        return judged.map_or(First::Closed, First::Client);
+    }
+    let server = async {
+        let mut plan = session.connect().ok()?;
+        let mut upstream = proxy.dial(&plan.target, preamble::Protocol::Opaque).await.ok()?;
+        plan.connected();
+        let mut received = Buffer::default();
+        // An end without a word is the server's decision too.
+        poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;
+        Some(Early { upstream, received, plan })
+    };
+    tokio::select! {
+        biased;
+        judged = &mut client => judged.map_or(First::Closed, First::Client),
+        Some(early) = Box::pin(server) => First::Server(early),
+        // No server to speak, or none that may be spoken to: the client decides.
+        else => First::Closed,
+    }
+}

@@ -1,0 +1,250 @@
+//! One request and its response between two connections.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+use super::body::Body;
+use super::encode::{self, Persistence};
+use super::head::{ResponseHead, slots};
+use super::pump::{Pump, Stop};
+use crate::buffer::Buffer;
+use crate::exchange::{ErrorReason, Tally};
+use crate::io::Stream;
+
+/// What is remembered of a request once its head has been passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// It is HEAD: the response has no body.
+    pub bodyless: bool,
+    /// It may be sent twice.
+    pub idempotent: bool,
+    /// The client speaks HTTP/1.0.
+    pub http10: bool,
+    /// The client will send another request.
+    pub keeps_alive: bool,
+    /// It asks for another protocol.
+    pub upgrade: bool,
+    /// It is CONNECT.
+    pub connect: bool,
+}
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The response was passed on.
+    Complete {
+        /// Of the response.
+        status: u16,
+        /// The upstream connection may serve again.
+        reusable: bool,
+        /// The client's connection may go on.
+        keep: bool,
+    },
+    /// A response was passed on after which both connections carry bytes.
+    Tunnel {
+        /// Of the response.
+        status: u16,
+    },
+    /// The client is no longer there.
+    ClientGone,
+    /// A reused connection was dead, and the request may be sent again.
+    Stale,
+    /// Nothing has gone to the client: it is to be told.
+    Failed(ErrorReason),
+    /// Something has gone to the client, and the rest will not come.
+    Broken {
+        /// Of the response.
+        status: u16,
+        /// Why.
+        reason: ErrorReason,
+    },
+}
+
+/// An exchange under way.
+pub struct Exchange<'a> {
+    /// Towards the client.
+    pub client: &'a mut Stream,
+    /// Bytes that the client has sent and that are not yet passed on.
+    pub input: &'a mut Buffer,
+    /// Towards the server.
+    pub upstream: &'a mut Stream,
+    /// Bytes that the server has sent and that are not yet passed on.
+    pub reply: &'a mut Buffer,
+    /// The request.
+    pub request: &'a mut Pump,
+    /// What the request was like.
+    pub traits: Traits,
+    /// What is counted.
+    pub tally: &'a mut Tally,
+    /// The upstream connection has served before.
+    pub reused: bool,
+    /// The client's connection is to end after this.
+    pub ending: bool,
+    /// How long a half-closed client is believed to wait.
+    pub patience: Duration,
+    /// State of the response.
+    pub state: State,
+}
+
+/// How far the response has come.
+#[derive(Default)]
+pub struct State {
+    response: Option<Pump>,
+    status: u16,
+    interim: bool,
+    answered: bool,
+    tunnel: bool,
+    upstream_keeps: bool,
+    client_keeps: bool,
+    upload_over: bool,
+    half_closed: Option<Pin<Box<Sleep>>>,
+}
+
+impl Exchange<'_> {
+    /// Drives both directions.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if !self.request.is_done() && !self.state.upload_over {
+            match self.request.poll(context, self.client, self.input, self.upstream) {
+                Poll::Pending | Poll::Ready(Ok(())) => {}
+                // The server may have answered before it closed; its answer decides.
+                Poll::Ready(Err(Stop::Sink(_))) => self.state.upload_over = true,
+                Poll::Ready(Err(Stop::Source(_))) => return Poll::Ready(Ended::ClientGone),
+                Poll::Ready(Err(Stop::Malformed)) => return Poll::Ready(self.fail(ErrorReason::BadRequest)),
+            }
+        }
+        if let Poll::Ready(ended) = self.poll_response(context) {
+            return Poll::Ready(ended);
+        }
+        if self.request.is_done() || self.state.upload_over {
+            ready!(self.poll_client(context));
+            return Poll::Ready(Ended::ClientGone);
+        }
+        Poll::Pending
+    }
+
+    fn poll_response(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        loop {
+            if let Some(response) = &mut self.state.response {
+                match ready!(response.poll(context, self.upstream, self.reply, self.client)) {
+                    Ok(()) if self.state.interim => {
+                        self.state.interim = false;
+                        self.state.response = None;
+                    }
+                    Ok(()) => return Poll::Ready(self.complete()),
+                    Err(Stop::Sink(_)) => return Poll::Ready(Ended::ClientGone),
+                    Err(Stop::Source(_)) => return Poll::Ready(self.fail(ErrorReason::Upstream)),
+                    Err(Stop::Malformed) => return Poll::Ready(self.fail(ErrorReason::BadResponse)),
+                }
+                continue;
+            }
+            if !self.reply.is_empty() {
+                match self.read_head() {
+                    Ok(true) => continue,
+                    Ok(false) if self.reply.is_full() && !self.reply.grow() => {
+                        return Poll::Ready(self.fail(ErrorReason::BadResponse));
+                    }
+                    Ok(false) => {}
+                    Err(reason) => return Poll::Ready(self.fail(reason)),
+                }
+            }
+            match ready!(self.reply.poll_fill(self.upstream, context)) {
+                Ok(0) => return Poll::Ready(self.lost(None)),
+                Ok(_) => self.state.answered = true,
+                Err(error) => return Poll::Ready(self.lost(Some(&error))),
+            }
+        }
+    }
+
+    /// Takes a head off the reply, if it is complete, and makes of it what the client gets.
+    fn read_head(&mut self) -> Result<bool, ErrorReason> {
+        let mut slots = slots();
+        let bytes = self.reply.bytes();
+        let Some(head) = ResponseHead::parse(bytes, &mut slots)? else { return Ok(false) };
+        let (length, status) = (head.length, head.status);
+        let mut out = Buffer::default();
+        if head.is_interim() {
+            // HTTP/1.0 has no interim responses.
+            if !self.traits.http10 {
+                encode::response(&head, bytes, Persistence::Default, false, &mut out);
+                self.state.response = Some(Pump::new(out, Body::Done));
+                self.state.interim = true;
+            }
+            self.reply.consume(length);
+            return Ok(true);
+        }
+        if status == 101 && !self.traits.upgrade {
+            return Err(ErrorReason::BadResponse);
+        }
+        self.state.tunnel = status == 101 || (self.traits.connect && (200..300).contains(&status));
+        let dechunk = self.traits.http10 && head.fields.coded;
+        let body =
+            if self.state.tunnel { Body::Done } else { Body::of_response(&head, self.traits.bodyless, dechunk) };
+        let definite = !matches!(body, Body::UntilClose | Body::Dechunked(_));
+        self.state.upstream_keeps = head.keeps_alive() && !matches!(body, Body::UntilClose);
+        self.state.client_keeps = self.traits.keeps_alive && definite && !self.ending && self.request.is_done();
+        let persistence = match (self.state.client_keeps, self.traits.http10) {
+            _ if self.state.tunnel => Persistence::Default,
+            (false, _) => Persistence::Close,
+            (true, true) => Persistence::KeepAlive,
+            (true, false) => Persistence::Default,
+        };
+        encode::response(&head, bytes, persistence, dechunk, &mut out);
+        self.reply.consume(length);
+        self.request.forget();
+        self.tally.head(status);
+        self.state.status = status;
+        self.state.response = Some(Pump::new(out, body));
+        Ok(true)
+    }
+
+    fn complete(&self) -> Ended {
+        let status = self.state.status;
+        if self.state.tunnel {
+            return Ended::Tunnel { status };
+        }
+        let whole = self.request.is_done() && !self.state.upload_over;
+        // Bytes after the response belong to no request: the server is confused.
+        let reusable = whole && self.state.upstream_keeps && self.reply.is_empty();
+        Ended::Complete { status, reusable, keep: self.state.client_keeps && whole }
+    }
+
+    /// The upstream ended before its final response was complete.
+    fn lost(&self, error: Option<&io::Error>) -> Ended {
+        let untouched = self.reused && !self.state.answered && self.request.is_repeatable();
+        // A peer proxy ends an idle connection in TLS's own terms before it closes and then serves nothing more on it, so whatever it
+        // had not answered it has not passed on either. Any other server may have acted before it closed.
+        let refused = error.is_none() && self.upstream.is_mesh();
+        if untouched && (self.traits.idempotent || refused) {
+            return Ended::Stale;
+        }
+        self.fail(ErrorReason::Upstream)
+    }
+
+    fn fail(&self, reason: ErrorReason) -> Ended {
+        match self.state.response {
+            Some(_) if !self.state.interim => Ended::Broken { status: self.state.status, reason },
+            _ => Ended::Failed(reason),
+        }
+    }
+
+    /// Ready when the client is gone. What it sends meanwhile is kept for the next exchange, up to a full buffer.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.state.half_closed.is_none() && !self.input.is_full() {
+            match ready!(self.input.poll_fill(self.client, context)) {
+                Ok(0) if self.client.is_mesh() => return Poll::Ready(()),
+                // It may have closed its sending side only, as RFC 9112 9.6 allows. There is no way to ask; so it is believed for a while.
+                Ok(0) => self.state.half_closed = Some(Box::pin(sleep(self.patience))),
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+        match &mut self.state.half_closed {
+            Some(timer) => timer.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}

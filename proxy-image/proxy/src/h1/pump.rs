@@ -1,0 +1,134 @@
+//! One direction of one message: a head that was written anew, then the body as it comes.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use super::body::Body;
+use crate::buffer::Buffer;
+use crate::io::Stream;
+
+/// What stopped a message.
+#[derive(Debug)]
+pub enum Stop {
+    /// The sender ended before its message did, or broke.
+    Source(Option<io::Error>),
+    /// The sender's chunks break their grammar.
+    Malformed,
+    /// The receiver broke.
+    Sink(io::Error),
+}
+
+/// A message on its way.
+pub struct Pump {
+    /// The head as it is to be written, with the body's beginning where that was at hand; kept until [`Pump::forget`] so that it
+    /// can be sent again.
+    pub head: Buffer,
+    sent: usize,
+    body: Body,
+    ready: usize,
+    flushed: bool,
+    streamed: bool,
+}
+
+impl Pump {
+    /// A message whose `head` is yet to be written.
+    #[must_use]
+    pub fn new(head: Buffer, body: Body) -> Self {
+        Self { head, sent: 0, body, ready: 0, flushed: false, streamed: false }
+    }
+
+    /// Everything has been written and flushed.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.flushed
+    }
+
+    /// Nothing but `head` has been sent, so the message can be sent again from its beginning.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        !self.streamed
+    }
+
+    /// Begins again, on another connection.
+    pub fn rewind(&mut self) {
+        (self.sent, self.flushed) = (0, false);
+    }
+
+    /// Gives up the memory of the head once it will not be sent again.
+    pub fn forget(&mut self) {
+        if self.sent >= self.head.len() {
+            self.head.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// The end of the body is the end of the stream.
+    #[must_use]
+    pub fn ends_with_stream(&self) -> bool {
+        matches!(self.body, Body::UntilClose)
+    }
+
+    /// Moves what can be moved from `source` (through `input`, which may hold bytes already) to `sink`.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        input: &mut Buffer,
+        sink: &mut Stream,
+    ) -> Poll<Result<(), Stop>> {
+        if self.flushed {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if self.ready == 0 && !input.is_empty() && !self.body.is_done() {
+                let step = self.body.step(input.bytes()).map_err(|_| Stop::Malformed)?;
+                input.consume(step.skip);
+                self.ready = step.forward;
+            }
+            if self.sent < self.head.len() || self.ready > 0 {
+                ready!(self.poll_write(context, input, sink)).map_err(Stop::Sink)?;
+                continue;
+            }
+            if self.body.is_done() {
+                ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(Stop::Sink)?;
+                self.flushed = true;
+                return Poll::Ready(Ok(()));
+            }
+            match input.poll_fill(source, context) {
+                Poll::Ready(Ok(0)) if self.body.ends_with_stream() => {}
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Stop::Source(None))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Stop::Source(Some(error)))),
+                Poll::Pending => {
+                    ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(Stop::Sink)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// One write of what is left of the head and of the approved body bytes.
+    fn poll_write(&mut self, context: &mut Context<'_>, input: &mut Buffer, sink: &mut Stream) -> Poll<io::Result<()>> {
+        let head = self.head.bytes().get(self.sent..).unwrap_or_default();
+        let body = input.bytes().get(..self.ready).unwrap_or_default();
+        let sink = Pin::new(sink);
+        let written = match (head.is_empty(), body.is_empty()) {
+            (_, true) => ready!(sink.poll_write(context, head))?,
+            (true, _) => ready!(sink.poll_write(context, body))?,
+            _ => ready!(sink.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)]))?,
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let of_head = written.min(head.len());
+        let of_body = written - of_head;
+        self.sent += of_head;
+        self.ready -= of_body;
+        self.streamed |= of_body > 0;
+        input.consume(of_body);
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,43 @@
+//! The data path: accept, detect, mutual TLS, HTTP/1.1, HTTP/2, bytes.
+//!
+//! Module map, from the outside in. A module imports only from lines below its own.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `serve` | listeners and accept loops |
+//! | `inbound`, `outbound` | one connection from its first byte to the protocol that serves it |
+//! | `h1`, `h2`, `bytes`, `tcp` | protocols |
+//! | `first`, `dial` | who speaks first; connections to upstreams |
+//! | `exchange` | decisions and counts, the same for every protocol |
+//! | `admin`, `access_log` | what people and kubelets ask; one line per request |
+//! | `context` | what all connections share |
+//! | `balance`, `counters`, `metrics`, `drain` | endpoints; numbers; the end |
+//! | `tls`, `preamble`, `detect`, `io`, `buffer`, `sys` | bytes and sockets |
+//! | `config`, `refusal` | environment; closed sets |
+//!
+//! One thread: shared state is `Rc`, and nothing on the path of a request takes a lock.
+#![forbid(unsafe_code)]
+
+pub mod balance;
+pub mod buffer;
+mod bytes;
+pub mod config;
+pub mod context;
+pub mod counters;
+pub mod detect;
+mod dial;
+pub mod drain;
+pub mod exchange;
+mod first;
+pub mod h1;
+pub mod h2;
+pub mod inbound;
+pub mod io;
+pub mod metrics;
+pub mod outbound;
+pub mod preamble;
+pub mod refusal;
+pub mod serve;
+pub mod sys;
+mod tcp;
+pub mod tls;

@@ -1,0 +1,75 @@
+//! The application's connections: where they were meant to go decides what is done with them.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use weft_policy::model::{OutboundKind, Protocol};
+use weft_policy::{Client, ClientTls};
+
+use crate::config::Origin;
+use crate::context::Proxy;
+use crate::detect::Verdict;
+use crate::exchange::{OutboundRules, Session};
+use crate::first::{First, first};
+use crate::io::Stream;
+use crate::refusal::Refusal;
+use crate::{bytes, h1, h2, preamble, sys};
+
+/// A client that has begun to speak must be understood in this time.
+const DETECT: Duration = Duration::from_secs(10);
+
+/// Serves one connection.
+///
+/// # Errors
+/// Why it was refused.
+pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
+    let original = match &proxy.config.outbound_origin {
+        Origin::Kernel => sys::original_destination(&stream).map_err(|_| Refusal::Unreachable)?,
+        Origin::Given(address) => address.get(),
+    };
+    if proxy.is_own_port(original.port()) && proxy.is_own_address(original.ip()) {
+        return Err(Refusal::ProxyPort);
+    }
+    let workload = proxy.workload().ok_or(Refusal::NotReady)?;
+    let destination = proxy.control.outbound(original).await;
+    let client = Client::new(peer.ip(), ClientTls::None, &workload.pod_ips);
+    drop(workload);
+    let rules = OutboundRules::new(&proxy, original, destination.resolution.clone());
+    let protocol = match rules.table(&proxy) {
+        None => None,
+        Some(table) => match &table.outbound().kind {
+            OutboundKind::Routed(_) | OutboundKind::Endpoint(_) => Some(table.outbound().protocol),
+            OutboundKind::PassThrough | OutboundKind::Refused(_) => None,
+        },
+    };
+    let session = Session::outbound(&proxy, client, rules);
+    let hint = match protocol {
+        None | Some(Protocol::Opaque) => {
+            return bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Opaque).await;
+        }
+        Some(Protocol::Tls) => return bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Tls).await,
+        Some(hint) => hint,
+    };
+    let verdict = match Box::pin(first(&stream, &session, hint, DETECT)).await {
+        First::Closed => return Ok(()),
+        First::Server(early) => {
+            bytes::relay_early(stream, early, &session).await;
+            return Ok(());
+        }
+        First::Client(verdict) => verdict,
+    };
+    let stream = Stream::Plain(stream);
+    match verdict {
+        Verdict::Http1 => h1::serve(stream, session).await,
+        Verdict::Http2 => h2::serve(session, stream).await,
+        Verdict::Tls | Verdict::MeshTls => return bytes::serve(stream, &session, preamble::Protocol::Tls).await,
+        Verdict::Bytes | Verdict::Undecided => {
+            return bytes::serve(stream, &session, preamble::Protocol::Opaque).await;
+        }
+    }
+    // The subscription to the destination lapses some time after its last connection.
+    drop(destination);
+    Ok(())
+}
