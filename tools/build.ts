@@ -5,7 +5,7 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 
@@ -27,12 +27,30 @@ export async function bundle(name: ProgramName): Promise<string> {
     sourcemap: 'linked',
     legalComments: 'none',
     logLevel: 'warning',
+    plugins: [withoutUnusedKinds],
     // Bundled CommonJS packages call require() for node's own modules, which an ES module has not got.
     banner: { js: `${name === 'weft' ? '#!/usr/bin/env node\n' : ''}${requireBanner}` },
   });
   if (name === 'weft') await chmod(outfile, 0o755);
   return outfile;
 }
+
+/**
+ * The Kubernetes client has a class for every kind, 18 MB of source, of which we use none; its package does not say that its modules may be left out
+ * when nothing of them is used. Source text counts: a running program keeps all of it in memory.
+ */
+const withoutUnusedKinds: Plugin = {
+  name: 'without-unused-kinds',
+  setup(build) {
+    build.onResolve({ filter: /.*/ }, async args => {
+      if (args.pluginData === 'resolving' || !/@kubernetes.client-node/.test(`${args.path} ${args.resolveDir}`))
+        return undefined;
+      const { path, errors, kind, resolveDir } = { ...args, errors: [] };
+      const found = await build.resolve(path, { kind, resolveDir, importer: args.importer, pluginData: 'resolving' });
+      return found.errors.length > errors.length ? undefined : { ...found, sideEffects: false };
+    });
+  },
+};
 
 const requireBanner = [
   "import { createRequire as createRequireForBundle } from 'node:module';",

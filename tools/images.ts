@@ -66,7 +66,7 @@ async function proxyImage(): Promise<BuiltImage> {
 }
 
 /** Path of the static binary. cargo itself knows what is out of date, and holds a lock on the target folder. */
-async function buildProxy(profile: string): Promise<string> {
+export async function buildProxy(profile: string): Promise<string> {
   const target = process.env['CARGO_TARGET_DIR'] ?? join(cacheRoot(), 'target', 'image');
   const triple = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-gnu`;
   const args = ['cargo', 'build', '--locked', '--profile', profile, '--target', triple, '-p', 'weft-proxy'];

@@ -1,0 +1,130 @@
+import type { Check, CheckAnswer } from '../contract/index.ts';
+import type { OperatorApiPorts } from './ports.ts';
+import { summarise } from './proxies.ts';
+import { isMeshed, isRunning } from './status.ts';
+
+type CheckPorts = Omit<OperatorApiPorts, 'authenticator' | 'authorizer' | 'fetchMetrics' | 'logger'>;
+
+const DAY_MS = 24 * 3_600_000;
+/** Names shown in one message; a longer list says how many more there are. */
+const NAMED = 5;
+
+export function checkAnswer(ports: CheckPorts): CheckAnswer {
+  const checks = [
+    readinessCheck(ports),
+    ...issuerChecks(ports),
+    objectCheck(ports),
+    ...proxyChecks(ports),
+    injectionCheck(ports),
+  ];
+  return { version: ports.version, replica: ports.replica, ready: ports.readiness.ready, checks };
+}
+
+function readinessCheck({ readiness }: CheckPorts): Check {
+  const pending = readiness.pending();
+  const remedy = 'see the log: kubectl -n weft-system logs deployment/weft-operator';
+  return verdict('the operator is ready', pending.length === 0 ? 'ok' : 'error', {
+    message: pending.join('; '),
+    remedy,
+  });
+}
+
+function issuerChecks(ports: CheckPorts): Check[] {
+  const meshes = [...ports.snapshot().meshConfigs.values()].map(({ meta }) => meta.name).toSorted();
+  if (meshes.length === 0) {
+    return [
+      verdict('there is a mesh', 'error', {
+        message: 'no MeshConfig exists',
+        remedy: 'create one called "default", or install the chart with mesh.create=true',
+      }),
+    ];
+  }
+  return meshes.map(mesh => issuerCheck(ports, mesh));
+}
+
+function issuerCheck({ issuers, clock }: CheckPorts, mesh: string): Check {
+  const name = `mesh ${mesh} has a valid issuer`;
+  const issuer = issuers.active(mesh);
+  const certificate = `kubectl -n weft-system describe certificate weft-issuer-${mesh}`;
+  if (issuer === undefined)
+    return verdict(name, 'error', { message: 'no usable issuer', remedy: `see why: ${certificate}` });
+  const leftMs = issuer.notAfterMs - clock.nowMs();
+  const message = `${issuer.generation} ends ${new Date(issuer.notAfterMs).toISOString()}`;
+  if (leftMs <= 0)
+    return verdict(name, 'error', { message, remedy: `renew it now, no proxy can start: ${certificate}` });
+  // Leaves must not outlive their issuer, so it has to be renewed while a whole leaf's life is left.
+  const result = leftMs < Math.max(issuer.leafDurationMs, DAY_MS) ? 'warning' : 'ok';
+  return verdict(name, result, { message, remedy: `it should have been renewed by now: ${certificate}` });
+}
+
+function objectCheck({ findings }: CheckPorts): Check {
+  const errors = findings().problems.filter(({ severity }) => severity === 'error');
+  const message = some(errors.map(({ object, path, message }) => `${object} ${path}: ${message}`));
+  return verdict('every object of the mesh is valid', errors.length === 0 ? 'ok' : 'warning', {
+    message,
+    remedy: 'list them: weft status',
+  });
+}
+
+function proxyChecks({ registry, clock, version }: CheckPorts): Check[] {
+  const proxies = registry.proxies().map(proxy => summarise(proxy, clock.nowMs()));
+  const named = (list: typeof proxies) => some(list.map(({ namespace, pod }) => `${namespace}/${pod}`));
+  const silent = proxies.filter(({ state }) => state === 'silent');
+  const refusing = proxies.filter(({ state }) => state === 'refusing');
+  const old = proxies.filter(proxy => proxy.version !== '' && proxy.version !== version);
+  return [
+    verdict('every connected proxy answers', silent.length === 0 ? 'ok' : 'warning', {
+      message: named(silent),
+      remedy: 'see whether these pods and their nodes are alive',
+    }),
+    verdict('every proxy takes its configuration', refusing.length === 0 ? 'ok' : 'error', {
+      message: named(refusing),
+      remedy: 'see what is refused and why: weft proxy-config POD -n NAMESPACE',
+    }),
+    verdict('every proxy has the version of the operator', old.length === 0 ? 'ok' : 'warning', {
+      message: named(old),
+      remedy: 'restart these workloads when it suits: one minor version apart works',
+    }),
+  ];
+}
+
+/** Pods that asked for a proxy and have none: they started while the injector was away. */
+function injectionCheck({ snapshot }: CheckPorts): Check {
+  const { namespaces, pods } = snapshot();
+  const enabled = new Set(
+    [...namespaces.values()].filter(({ meta }) => wantsProxy(meta) === true).map(({ meta }) => meta.name),
+  );
+  const missed = [...pods.values()].filter(pod => {
+    const own = wantsProxy(pod.meta);
+    return isRunning(pod) && !isMeshed(pod) && !pod.hostNetwork && (own ?? enabled.has(pod.meta.namespace));
+  });
+  return verdict('every pod that should have a proxy has one', missed.length === 0 ? 'ok' : 'warning', {
+    message: some(missed.map(({ meta }) => `${meta.namespace}/${meta.name}`)),
+    remedy: 'restart these pods: kubectl rollout restart',
+  });
+}
+
+/** Undefined: the object does not say. */
+function wantsProxy({
+  labels,
+  annotations,
+}: {
+  labels: Readonly<Record<string, string>>;
+  annotations: Readonly<Record<string, string>>;
+}): boolean | undefined {
+  const word =
+    annotations['weft.dev/inject'] ??
+    labels['weft.dev/inject'] ??
+    annotations['linkerd.io/inject'] ??
+    labels['linkerd.io/inject'];
+  return word === undefined ? undefined : word === 'enabled';
+}
+
+function some(items: readonly string[]): string {
+  const shown = items.slice(0, NAMED).join(', ');
+  return items.length > NAMED ? `${shown} and ${items.length - NAMED} more` : shown;
+}
+
+function verdict(name: string, result: Check['result'], { message, remedy }: Pick<Check, 'message' | 'remedy'>): Check {
+  return { name, result, message, remedy: result === 'ok' ? '' : remedy };
+}
