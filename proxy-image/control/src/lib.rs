@@ -17,6 +17,10 @@ mod store;
 mod stream;
 mod trust;
 mod types;
+
+#[cfg(test)]
+mod tests;
+
 #[doc(hidden)]
 pub mod wire;
 

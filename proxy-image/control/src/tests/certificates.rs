@@ -1,0 +1,77 @@
+//! Certificates: obtained, renewed, refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::operator::Operator;
+use super::pki::Pki;
+use super::{Folder, IDENTITY, config, soon};
+use crate::handle::Control;
+
+#[tokio::test]
+async fn a_certificate_is_renewed_before_its_end_with_a_new_key() {
+    let (folder, pki) = (Folder::new("renew"), Arc::new(Pki::new()));
+    let operator = Operator::start(&pki).await;
+    operator.certify.lock().unwrap().lifetime = Duration::from_secs(5);
+    let control = Control::start(config(&operator, &folder, &pki));
+    let credentials = control.credentials();
+    soon("first certificate", || credentials.borrow().is_some()).await;
+    let first = credentials.borrow().clone().unwrap();
+    assert_eq!(&*first.identity, IDENTITY);
+    assert_eq!(first.trust_domains.len(), 1);
+    assert_eq!(first.trust_domains[0].trust_domain, "td.example");
+    assert_eq!(first.trust_domains[0].anchors[0].to_vec(), pki.root_der());
+
+    folder.write("token", "token-2");
+    soon("renewed", || !Arc::ptr_eq(&first, credentials.borrow().as_ref().unwrap())).await;
+    let second = credentials.borrow().clone().unwrap();
+    assert!(std::time::SystemTime::now() < first.not_after, "before the end of the first");
+    assert_ne!(first.certified_key.cert[0], second.certified_key.cert[0]);
+    let public = |key: &rustls::sign::CertifiedKey| key.key.public_key().unwrap().to_vec();
+    assert_ne!(public(&first.certified_key), public(&second.certified_key));
+    assert_eq!(operator.certify.lock().unwrap().tokens[..2], ["token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn a_failed_renewal_keeps_the_certificate_in_hand_and_is_tried_again() {
+    let (folder, pki) = (Folder::new("retry"), Arc::new(Pki::new()));
+    let operator = Operator::start(&pki).await;
+    operator.certify.lock().unwrap().lifetime = Duration::from_secs(4);
+    let control = Control::start(config(&operator, &folder, &pki));
+    let credentials = control.credentials();
+    soon("first certificate", || credentials.borrow().is_some()).await;
+    let first = credentials.borrow().clone().unwrap();
+    operator.certify.lock().unwrap().refuse = true;
+    soon("two failures", || control.stats().certificate_failures >= 2).await;
+    assert!(Arc::ptr_eq(&first, credentials.borrow().as_ref().unwrap()));
+    assert!(control.stats().last_error.contains("no issuer yet"), "{}", control.stats().last_error);
+    operator.certify.lock().unwrap().refuse = false;
+    soon("renewed", || control.stats().certificates >= 2).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_peers_would_refuse_is_not_taken() {
+    let pki = Arc::new(Pki::new());
+    let cases: [(&str, fn(&mut super::operator::Certify)); 3] = [
+        ("it is for another key", |plan| plan.other_key = true),
+        ("it names", |plan| plan.identity = "spiffe://td.example/ns/demo/sa/other".to_owned()),
+        ("it does not chain", |plan| plan.issuer = Arc::new(Pki::new())),
+    ];
+    for (reason, spoil) in cases {
+        let folder = Folder::new(&format!("spoiled-{}", reason.len()));
+        let operator = Operator::start(&pki).await;
+        spoil(&mut operator.certify.lock().unwrap());
+        let control = Control::start(config(&operator, &folder, &pki));
+        soon(reason, || control.stats().certificate_failures >= 1 && control.stats().last_error.contains(reason)).await;
+        assert!(control.credentials().borrow().is_none());
+
+        // Control: once the answer is right, it is taken.
+        {
+            let mut plan = operator.certify.lock().unwrap();
+            plan.other_key = false;
+            plan.identity = IDENTITY.to_owned();
+            plan.issuer = Arc::clone(&pki);
+        }
+        soon("good certificate", || control.credentials().borrow().is_some()).await;
+    }
+}

@@ -1,0 +1,241 @@
+//! The operator, played: a real gRPC server behind real TLS, whose every word the test decides.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::pki::Pki;
+use super::{DEADLINE, IDENTITY, SERVER_NAME};
+use crate::connect::provider;
+use crate::wire::config::client_message::Kind;
+use crate::wire::config::config_service_server::{ConfigService, ConfigServiceServer};
+use crate::wire::config::upsert::Resource;
+use crate::wire::config::{ClientMessage, Hello, Remove, ServerMessage, Upsert, server_message};
+use crate::wire::identity::identity_service_server::{IdentityService, IdentityServiceServer};
+use crate::wire::identity::{CertifyRequest, CertifyResponse};
+
+/// How requests for certificates are answered.
+pub(super) struct Certify {
+    pub(super) issuer: Arc<Pki>,
+    pub(super) lifetime: Duration,
+    pub(super) identity: String,
+    pub(super) other_key: bool,
+    pub(super) refuse: bool,
+    /// Tokens of all requests.
+    pub(super) tokens: Vec<String>,
+}
+
+pub(super) struct Operator {
+    pub(super) address: SocketAddr,
+    pub(super) certify: Arc<Mutex<Certify>>,
+    sessions: mpsc::UnboundedReceiver<Session>,
+    service: Service,
+    pki: Arc<Pki>,
+    name: String,
+    tasks: JoinSet<()>,
+}
+
+/// One configuration stream.
+pub(super) struct Session {
+    pub(super) token: String,
+    sender: mpsc::Sender<Result<ServerMessage, Status>>,
+    messages: mpsc::UnboundedReceiver<Kind>,
+}
+
+#[derive(Clone)]
+struct Service {
+    sessions: mpsc::UnboundedSender<Session>,
+    certify: Arc<Mutex<Certify>>,
+}
+
+impl Operator {
+    pub(super) async fn start(pki: &Arc<Pki>) -> Self {
+        Self::start_as(pki, SERVER_NAME).await
+    }
+
+    pub(super) async fn start_as(pki: &Arc<Pki>, name: &str) -> Self {
+        let (sender, sessions) = mpsc::unbounded_channel();
+        let certify = Arc::new(Mutex::new(Certify {
+            issuer: Arc::clone(pki),
+            lifetime: Duration::from_secs(3600),
+            identity: IDENTITY.to_owned(),
+            other_key: false,
+            refuse: false,
+            tokens: Vec::new(),
+        }));
+        let service = Service { sessions: sender, certify: Arc::clone(&certify) };
+        let (pki, name) = (Arc::clone(pki), name.to_owned());
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut operator = Self { address, certify, sessions, service, pki, name, tasks: JoinSet::new() };
+        operator.resume().await;
+        operator
+    }
+
+    /// Gone: connections are cut, new ones refused.
+    pub(super) async fn stop(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// Back at the same address.
+    pub(super) async fn resume(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let (certificate, key) = self.pki.server(&self.name);
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (sender, connections) = mpsc::channel::<std::io::Result<Connection>>(8);
+        self.tasks.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    drop(sender.send(Ok(Connection(stream))).await);
+                }
+            }
+        });
+        let server = Server::builder()
+            .add_service(ConfigServiceServer::new(self.service.clone()))
+            .add_service(IdentityServiceServer::new(self.service.clone()))
+            .serve_with_incoming_shutdown(ReceiverStream::new(connections), std::future::pending());
+        self.tasks.spawn(async move { server.await.unwrap() });
+    }
+
+    pub(super) async fn session(&mut self) -> Session {
+        tokio::time::timeout(DEADLINE, self.sessions.recv()).await.expect("no stream in time").unwrap()
+    }
+
+    pub(super) fn has_session(&mut self) -> bool {
+        self.sessions.try_recv().is_ok()
+    }
+}
+
+impl Session {
+    pub(super) async fn next(&mut self) -> Kind {
+        tokio::time::timeout(DEADLINE, self.messages.recv()).await.expect("no message in time").expect("stream ended")
+    }
+
+    pub(super) async fn hello(&mut self) -> Hello {
+        match self.next().await {
+            Kind::Hello(hello) => hello,
+            other => panic!("not a hello: {other:?}"),
+        }
+    }
+
+    pub(super) async fn subscribed(&mut self) -> Vec<String> {
+        match self.next().await {
+            Kind::Subscribe(subscribe) => subscribe.names,
+            other => panic!("not a subscribe: {other:?}"),
+        }
+    }
+
+    pub(super) async fn acked(&mut self) -> u64 {
+        match self.next().await {
+            Kind::Ack(ack) => ack.nonce,
+            other => panic!("not an ack: {other:?}"),
+        }
+    }
+
+    pub(super) async fn upsert(&self, nonce: u64, name: &str, version: &str, resource: Resource) {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        let upsert = Upsert { name, version, resource: Some(resource) };
+        self.send(ServerMessage { nonce, kind: Some(server_message::Kind::Upsert(upsert)) }).await;
+    }
+
+    pub(super) async fn remove(&self, nonce: u64, name: &str) {
+        let remove = Remove { name: name.to_owned() };
+        self.send(ServerMessage { nonce, kind: Some(server_message::Kind::Remove(remove)) }).await;
+    }
+
+    pub(super) async fn send(&self, message: ServerMessage) {
+        self.sender.send(Ok(message)).await.unwrap();
+    }
+}
+
+#[tonic::async_trait]
+impl ConfigService for Service {
+    type StreamStream = ReceiverStream<Result<ServerMessage, Status>>;
+
+    async fn stream(&self, request: Request<Streaming<ClientMessage>>) -> Result<Response<Self::StreamStream>, Status> {
+        let token = request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
+        let (sender, receiver) = mpsc::channel(16);
+        let (seen, messages) = mpsc::unbounded_channel();
+        let mut inbound = request.into_inner();
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = inbound.message().await {
+                drop(seen.send(message.kind.unwrap()));
+            }
+        });
+        drop(self.sessions.send(Session { token, sender, messages }));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+#[tonic::async_trait]
+impl IdentityService for Service {
+    async fn certify(&self, request: Request<CertifyRequest>) -> Result<Response<CertifyResponse>, Status> {
+        let request = request.into_inner();
+        let mut plan = self.certify.lock().unwrap();
+        plan.tokens.push(request.service_account_token);
+        if plan.refuse {
+            return Err(Status::unavailable("no issuer yet"));
+        }
+        let (issuer, lifetime) = (&plan.issuer, plan.lifetime);
+        let leaf = match plan.other_key {
+            true => issuer.certify_other_key(&plan.identity, lifetime),
+            false => issuer.certify(&request.csr, &plan.identity, lifetime),
+        };
+        let not_after = SystemTime::now() + lifetime;
+        Ok(Response::new(CertifyResponse {
+            chain: vec![leaf],
+            not_before: 0,
+            not_after: i64::try_from(not_after.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap(),
+            identity: IDENTITY.to_owned(),
+        }))
+    }
+}
+
+/// What tonic wants to know of a connection.
+struct Connection(TlsStream<TcpStream>);
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
+    }
+}
