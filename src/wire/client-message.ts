@@ -1,0 +1,80 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { ClientMessageSchema } from '../gen/weft/config/v1/config_pb.ts';
+import { err, ok, type Result } from '../kernel/index.ts';
+
+export type ClientMessage =
+  | {
+      readonly kind: 'hello';
+      readonly proxyVersion: string;
+      /** Revision of the protocol. */
+      readonly protocol: number;
+      readonly held: readonly { readonly name: string; readonly version: string }[];
+    }
+  | { readonly kind: 'subscribe'; readonly names: readonly string[] }
+  | { readonly kind: 'unsubscribe'; readonly names: readonly string[] }
+  | { readonly kind: 'ack'; readonly nonce: number }
+  | { readonly kind: 'nack'; readonly nonce: number; readonly resource: string; readonly reason: string };
+
+/** Reads what a proxy sent; the error says what cannot be understood. */
+export function decodeClientMessage(bytes: Uint8Array): Result<ClientMessage, string> {
+  try {
+    const { kind } = fromBinary(ClientMessageSchema, bytes);
+    switch (kind.case) {
+      case 'hello': {
+        const { proxyVersion, protocol, held } = kind.value;
+        return ok({
+          kind: 'hello',
+          proxyVersion,
+          protocol,
+          held: held.map(({ name, version }) => ({ name, version })),
+        });
+      }
+      case 'subscribe':
+      case 'unsubscribe':
+        return ok({ kind: kind.case, names: kind.value.names });
+      case 'ack':
+        return ok({ kind: 'ack', nonce: Number(kind.value.nonce) });
+      case 'nack':
+        return ok({
+          kind: 'nack',
+          nonce: Number(kind.value.nonce),
+          resource: kind.value.resource,
+          reason: kind.value.reason,
+        });
+      case undefined:
+      default:
+        return err('a ClientMessage says nothing that is known');
+    }
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The other direction, for tests and for tools that play a proxy. */
+export function encodeClientMessage(message: ClientMessage): Uint8Array {
+  return toBinary(ClientMessageSchema, create(ClientMessageSchema, { kind: kindOf(message) }));
+}
+
+function kindOf(message: ClientMessage): NonNullable<MessageInitShape<typeof ClientMessageSchema>['kind']> {
+  switch (message.kind) {
+    case 'hello': {
+      const { proxyVersion, protocol, held } = message;
+      return {
+        case: 'hello',
+        value: { proxyVersion, protocol, held: held.map(({ name, version }) => ({ name, version })) },
+      };
+    }
+    case 'subscribe':
+      return { case: 'subscribe', value: { names: [...message.names] } };
+    case 'unsubscribe':
+      return { case: 'unsubscribe', value: { names: [...message.names] } };
+    case 'ack':
+      return { case: 'ack', value: { nonce: BigInt(message.nonce) } };
+    case 'nack':
+    default:
+      return {
+        case: 'nack',
+        value: { nonce: BigInt(message.nonce), resource: message.resource, reason: message.reason },
+      };
+  }
+}

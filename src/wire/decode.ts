@@ -1,0 +1,230 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import * as pb from '../gen/weft/config/v1/config_pb.ts';
+import { err, ok, type Result } from '../kernel/index.ts';
+import type {
+  Authorization,
+  Backend,
+  BackendTarget,
+  Clients,
+  Endpoint,
+  EndpointsDelta,
+  HttpMatch,
+  InboundPort,
+  Label,
+  Outbound,
+  OutboundTarget,
+  Ref,
+  ResourceBody,
+  Workload,
+} from '../model/index.ts';
+import { ACCESS_LOGS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS, WireFault, wordOf } from './enums.ts';
+
+export type ServerMessage =
+  | {
+      readonly kind: 'upsert';
+      readonly nonce: number;
+      readonly name: string;
+      readonly version: string;
+      readonly body: ResourceBody;
+    }
+  | {
+      readonly kind: 'delta';
+      readonly nonce: number;
+      readonly name: string;
+      readonly version: string;
+      readonly delta: EndpointsDelta;
+    }
+  | { readonly kind: 'remove'; readonly nonce: number; readonly name: string };
+
+/** Reads a ServerMessage, as a proxy does; the error says what cannot be understood. */
+export function decodeServerMessage(bytes: Uint8Array): Result<ServerMessage, string> {
+  try {
+    return ok(messageOf(fromBinary(pb.ServerMessageSchema, bytes)));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function messageOf({ nonce, kind }: pb.ServerMessage): ServerMessage {
+  if (kind.case === 'remove') return { kind: 'remove', nonce: Number(nonce), name: kind.value.name };
+  if (kind.case === undefined) throw new WireFault('a ServerMessage says nothing that is known');
+  const { name, version, resource } = kind.value;
+  if (resource.case !== 'endpointsDelta')
+    return { kind: 'upsert', nonce: Number(nonce), name, version, body: bodyOf(resource) };
+  const { baseVersion, upserted, removed } = resource.value;
+  return {
+    kind: 'delta',
+    nonce: Number(nonce),
+    name,
+    version,
+    delta: { baseVersion, upserted: upserted.map(endpointOf), removed },
+  };
+}
+
+function bodyOf(resource: Exclude<pb.Upsert['resource'], { case: 'endpointsDelta' }>): ResourceBody {
+  switch (resource.case) {
+    case 'workload':
+      return { kind: 'workload', workload: workloadOf(resource.value) };
+    case 'trust': {
+      const domains = resource.value.domains.map(({ mesh, trustDomain, anchors }) => ({ mesh, trustDomain, anchors }));
+      return { kind: 'trust', trust: { domains } };
+    }
+    case 'outbound':
+      return { kind: 'outbound', outbound: outboundOf(resource.value) };
+    case 'endpoints':
+      return { kind: 'endpoints', endpoints: { endpoints: resource.value.endpoints.map(endpointOf) } };
+    case undefined:
+    default:
+      throw new WireFault('an Upsert brings no resource that is known');
+  }
+}
+
+function workloadOf(workload: pb.Workload): Workload {
+  const { mesh, namespace, pod, podUid, identity, inboundPorts, logLevel, podIps, detectTimeoutMs } = workload;
+  return {
+    mesh,
+    namespace,
+    pod,
+    podUid,
+    identity,
+    inboundPorts,
+    logLevel,
+    podIps,
+    detectTimeoutMs,
+    labels: labelsOf(workload.labels),
+    ports: workload.ports.map(inboundPortOf),
+    defaultPort: inboundPortOf(present(workload.defaultPort, 'Workload.default_port')),
+    unknownDestination: wordOf(UNKNOWN_DESTINATIONS, workload.unknownDestination, 'Workload.unknown_destination'),
+    accessLog: wordOf(ACCESS_LOGS, workload.accessLog, 'Workload.access_log'),
+  };
+}
+
+function inboundPortOf({
+  port,
+  protocol,
+  server,
+  authorizations,
+  routes,
+  unmatchedNotFound,
+  audit,
+}: pb.InboundPort): InboundPort {
+  return {
+    port,
+    protocol: wordOf(PROTOCOLS, protocol, 'InboundPort.protocol'),
+    server: refOf(server, 'InboundPort.server'),
+    authorizations: authorizations.map(authorizationOf),
+    routes: routes.map(route => ({
+      route: refOf(route.route, 'InboundRoute.route'),
+      matches: route.matches.map(matchOf),
+      authorizations: route.authorizations.map(authorizationOf),
+    })),
+    unmatchedNotFound,
+    audit,
+  };
+}
+
+function authorizationOf({ authorization, networks, clients }: pb.Authorization): Authorization {
+  return {
+    authorization: refOf(authorization, 'Authorization.authorization'),
+    networks: networks.map(({ cidr, except }) => ({ cidr, except })),
+    clients: clientsOf(clients),
+  };
+}
+
+function clientsOf(clients: pb.Authorization['clients']): Clients {
+  if (clients.case === undefined) throw new WireFault('an Authorization says nothing that is known of clients');
+  if (clients.case !== 'meshTls') return { kind: clients.case };
+  const { any, identities, suffixes } = clients.value;
+  return { kind: 'meshTls', any, identities, suffixes };
+}
+
+function matchOf({ path, headers, query, methods }: pb.HttpMatch): HttpMatch {
+  return {
+    path: path === undefined ? undefined : valueOf(path.kind, 'PathMatch'),
+    headers: headers.map(({ name, kind }) => ({ name, ...valueOf(kind, 'HeaderMatch') })),
+    query: query.map(({ name, kind }) => ({ name, ...valueOf(kind, 'QueryMatch') })),
+    methods,
+  };
+}
+
+function valueOf<K extends { readonly case: string | undefined; readonly value?: string | undefined }>(
+  kind: K,
+  field: string,
+): { readonly kind: NonNullable<K['case']>; readonly value: string } {
+  if (kind.case === undefined || kind.value === undefined)
+    throw new WireFault(`a ${field} asks for nothing that is known`);
+  return { kind: kind.case, value: kind.value };
+}
+
+function outboundOf({ destination, protocol, kind, labels }: pb.Outbound): Outbound {
+  return {
+    destination: refOf(destination, 'Outbound.destination'),
+    protocol: wordOf(PROTOCOLS, protocol, 'Outbound.protocol'),
+    target: targetOf(kind),
+    labels: labelsOf(labels),
+  };
+}
+
+function targetOf(kind: pb.Outbound['kind']): OutboundTarget {
+  switch (kind.case) {
+    case 'routed': {
+      const routes = kind.value.routes.map(({ route, matches, backends, cedeUnavailable }) => ({
+        route: refOf(route, 'OutboundRoute.route'),
+        matches: matches.map(matchOf),
+        backends: backends.map(backendOf),
+        cedeUnavailable,
+      }));
+      return { kind: 'routed', routes, defaultBackends: kind.value.defaultBackends.map(backendOf) };
+    }
+    case 'endpoint':
+      return { kind: 'endpoint', endpoint: endpointOf(kind.value) };
+    case 'passThrough':
+      return { kind: 'passThrough' };
+    case 'refused':
+      return { kind: 'refused', reason: kind.value.reason };
+    case undefined:
+    default:
+      throw new WireFault('an Outbound goes nowhere that is known');
+  }
+}
+
+function backendOf({ weight, backend, target, labels }: pb.Backend): Backend {
+  return {
+    weight,
+    backend: refOf(backend, 'Backend.backend'),
+    target: backendTargetOf(target),
+    labels: labelsOf(labels),
+  };
+}
+
+function backendTargetOf(target: pb.Backend['target']): BackendTarget {
+  if (target.case === 'endpoints') return { kind: 'endpoints', name: target.value };
+  if (target.case === 'errorStatus') return { kind: 'errorStatus', status: target.value };
+  throw new WireFault('a Backend has no target that is known');
+}
+
+function endpointOf({ address, port, podUid, identity, transport, zone, labels }: pb.Endpoint): Endpoint {
+  return {
+    address,
+    port,
+    podUid,
+    identity,
+    transport: wordOf(TRANSPORTS, transport, 'Endpoint.transport'),
+    zone,
+    labels: labelsOf(labels),
+  };
+}
+
+function refOf(ref: pb.Ref | undefined, field: string): Ref {
+  const { group, kind, namespace, name, port } = present(ref, field);
+  return { group, kind, namespace, name, port };
+}
+
+function labelsOf(labels: readonly pb.Label[]): readonly Label[] {
+  return labels.map(({ name, value }) => ({ name, value }));
+}
+
+function present<T>(value: T | undefined, field: string): T {
+  if (value === undefined) throw new WireFault(`${field} is not set`);
+  return value;
+}
