@@ -1,0 +1,166 @@
+//! One direction of a stream: data as fast as the slower side takes it, then trailers.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use ::h2::{Error, Reason, RecvStream, SendStream};
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::SEND_BUFFER;
+use super::headers::strip_hop_by_hop;
+
+/// Which side ended a body before its end.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Whoever sends it.
+    Sender(Option<Reason>),
+    /// Whoever receives it.
+    Receiver,
+}
+
+/// A body that is being received. While it is small it can be read again, for an upstream that refused to look at it.
+pub(super) struct Source<'a> {
+    stream: RecvStream,
+    kept: Option<Kept>,
+    /// Set once nobody will rewind any more.
+    settled: Option<&'a Cell<bool>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    chunks: Vec<Bytes>,
+    size: usize,
+    /// Index of the next chunk to read again; the number of chunks when the stream itself is next.
+    next: usize,
+    trailers: Option<Option<HeaderMap>>,
+}
+
+impl<'a> Source<'a> {
+    /// Read once.
+    pub(super) fn once(stream: RecvStream) -> Self {
+        Self { stream, kept: None, settled: None }
+    }
+
+    /// Can be rewound until `settled`, as long as no more than [`SEND_BUFFER`] bytes were read.
+    pub(super) fn rewindable(stream: RecvStream, settled: &'a Cell<bool>) -> Self {
+        Self { stream, kept: Some(Kept::default()), settled: Some(settled) }
+    }
+
+    /// Begins anew; false when that is not possible any more.
+    pub(super) fn rewind(&mut self) -> bool {
+        match &mut self.kept {
+            Some(kept) => {
+                kept.next = 0;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Nothing more will come.
+    pub(super) fn is_end(&self) -> bool {
+        let read = self.kept.as_ref().is_none_or(|kept| kept.next >= kept.chunks.len() && kept.trailers.is_none());
+        read && self.stream.is_end_stream()
+    }
+
+    /// The next chunk, and whether its capacity is still owed to the sender.
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<(Bytes, bool), Error>>> {
+        if let Some(kept) = &mut self.kept
+            && let Some(chunk) = kept.chunks.get(kept.next)
+        {
+            kept.next += 1;
+            return Poll::Ready(Some(Ok((chunk.clone(), false))));
+        }
+        if self.settled.is_some_and(Cell::get) {
+            self.kept = None;
+        }
+        self.stream.poll_data(context).map(|data| {
+            data.map(|result| {
+                result.map(|chunk| {
+                    self.keep(&chunk);
+                    (chunk, true)
+                })
+            })
+        })
+    }
+
+    fn keep(&mut self, chunk: &Bytes) {
+        let Some(kept) = &mut self.kept else { return };
+        kept.size += chunk.len();
+        if kept.size > SEND_BUFFER {
+            self.kept = None;
+        } else if !chunk.is_empty() {
+            kept.chunks.push(chunk.clone());
+            kept.next = kept.chunks.len();
+        }
+    }
+
+    async fn trailers(&mut self) -> Result<Option<HeaderMap>, Error> {
+        if let Some(trailers) = self.kept.as_ref().and_then(|kept| kept.trailers.clone()) {
+            return Ok(trailers);
+        }
+        let trailers = poll_fn(|context| self.stream.poll_trailers(context)).await?;
+        if let Some(kept) = &mut self.kept {
+            kept.trailers = Some(trailers.clone());
+        }
+        Ok(trailers)
+    }
+}
+
+/// Passes everything from `from` to `to` and ends it. What is held in between is one DATA frame: the sender's window opens only as far as the
+/// receiver has taken the bytes. Returns the trailers that were passed on.
+pub(super) async fn copy(from: &mut Source<'_>, to: &mut SendStream<Bytes>) -> Result<Option<HeaderMap>, Broken> {
+    loop {
+        let data = poll_fn(|context| {
+            if to.poll_reset(context).is_ready() {
+                return Poll::Ready(Err(Broken::Receiver));
+            }
+            from.poll_data(context).map(Ok)
+        });
+        match data.await? {
+            Some(Ok((chunk, owed))) => {
+                if pass(from, to, chunk, owed).await? {
+                    return Ok(None);
+                }
+            }
+            Some(Err(error)) => return Err(Broken::Sender(error.reason())),
+            None => break,
+        }
+    }
+    match from.trailers().await.map_err(|error| Broken::Sender(error.reason()))? {
+        Some(mut trailers) => {
+            strip_hop_by_hop(&mut trailers);
+            to.send_trailers(trailers.clone()).map_err(|_| Broken::Receiver)?;
+            Ok(Some(trailers))
+        }
+        None => {
+            to.send_data(Bytes::new(), true).map_err(|_| Broken::Receiver)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Passes one chunk on; true when it was the last and the stream was ended with it.
+async fn pass(from: &mut Source<'_>, to: &mut SendStream<Bytes>, mut chunk: Bytes, owed: bool) -> Result<bool, Broken> {
+    while !chunk.is_empty() {
+        to.reserve_capacity(chunk.len());
+        let capacity = match poll_fn(|context| to.poll_capacity(context)).await {
+            Some(Ok(capacity)) => capacity,
+            Some(Err(_)) | None => return Err(Broken::Receiver),
+        };
+        let part = chunk.split_to(capacity.min(chunk.len()));
+        let length = part.len();
+        let last = chunk.is_empty() && from.is_end();
+        to.send_data(part, last).map_err(|_| Broken::Receiver)?;
+        if owed {
+            // Fails only when the stream is gone, which the next read tells.
+            let _ = from.stream.flow_control().release_capacity(length);
+        }
+        if last {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

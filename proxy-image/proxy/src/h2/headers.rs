@@ -1,0 +1,104 @@
+//! Heads as they are passed on (RFC 9113 8.2.2, 8.3.1), and the view of them that decisions are made on.
+
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
+use weft_policy::RequestView;
+
+use crate::exchange::headers::CLIENT_ID;
+use crate::exchange::{ErrorReason, Target};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const WEFT_CLIENT_ID: HeaderName = HeaderName::from_static(CLIENT_ID);
+const L5D_CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// A request's head, borrowed.
+pub(super) struct View<'a>(pub(super) &'a request::Parts);
+
+impl RequestView for View<'_> {
+    fn method(&self) -> &str {
+        self.0.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.0.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.0.uri.query()
+    }
+
+    fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        // Rules about the host look at what HTTP/1 calls so, whichever way the client said it.
+        let authority = if name == "host" { self.0.uri.authority().map(|a| a.as_str().as_bytes()) } else { None };
+        let fields = if authority.is_some() { None } else { Some(self.0.headers.get_all(name)) };
+        authority.into_iter().chain(fields.into_iter().flatten().map(HeaderValue::as_bytes))
+    }
+}
+
+/// gRPC by its content type: `application/grpc`, or that with `+...` or `;...`.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// The `grpc-status` of trailers, or of the head of a response without a body.
+pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// Takes away what belongs to one connection. `te: trailers` is the one such field HTTP/2 passes on, and gRPC insists on it.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    if headers.get_all(TE).iter().any(|value| value != "trailers") {
+        headers.remove(TE);
+    }
+}
+
+/// Makes a client's head the upstream's: forged identities out, the verified one in, the authority in its pseudo-header.
+///
+/// # Errors
+/// `BadRequest` when `Host` contradicts `:authority`, or neither is usable.
+pub(super) fn prepare(parts: &mut request::Parts, target: &Target, identity: Option<&[u8]>) -> Result<(), ErrorReason> {
+    strip_hop_by_hop(&mut parts.headers);
+    parts.headers.remove(WEFT_CLIENT_ID);
+    parts.headers.remove(L5D_CLIENT_ID);
+    if let Some(value) = identity.and_then(|identity| HeaderValue::from_bytes(identity).ok()) {
+        parts.headers.insert(WEFT_CLIENT_ID, value);
+    }
+    settle_authority(parts, target)
+}
+
+/// RFC 9113 8.3.1: an intermediary sends `:authority`, and no `Host` beside it.
+fn settle_authority(parts: &mut request::Parts, target: &Target) -> Result<(), ErrorReason> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    if hosts.next().is_some() {
+        return Err(ErrorReason::BadRequest);
+    }
+    match (parts.uri.authority(), host) {
+        (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
+            return Err(ErrorReason::BadRequest);
+        }
+        (Some(_), _) => {}
+        (None, _) if parts.method == Method::CONNECT => return Err(ErrorReason::BadRequest),
+        (None, host) => {
+            let authority = match host {
+                Some(host) => Authority::try_from(host).map_err(|_| ErrorReason::BadRequest)?,
+                None => Authority::try_from(target.address.to_string()).map_err(|_| ErrorReason::BadRequest)?,
+            };
+            let mut uri = std::mem::take(&mut parts.uri).into_parts();
+            uri.authority = Some(authority);
+            uri.scheme.get_or_insert(Scheme::HTTP);
+            parts.uri = Uri::from_parts(uri).map_err(|_| ErrorReason::BadRequest)?;
+        }
+    }
+    parts.headers.remove(HOST);
+    Ok(())
+}

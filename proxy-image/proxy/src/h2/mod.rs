@@ -1,0 +1,57 @@
+//! HTTP/2 on both sides of the proxy: every request of a connection is routed, authorised and balanced by itself.
+//!
+//! Owns the server side of a client's connection ([`serve`]), the shared connections to upstreams ([`Clients`]), and the streaming of
+//! bodies between the two. Imports `exchange` for every decision and `dial` through [`Proxy`]; framing is the `h2` crate's.
+//!
+//! Bounds: what a stream may have buffered in either direction is its flow-control window or its send buffer, what a connection may have is
+//! its connection window; capacity goes back to the sender only when the bytes have gone on, so a slow reader slows its own writer and
+//! nobody else. Header lists, concurrent streams and reset streams are limited on both sides.
+
+mod answer;
+mod body;
+mod clients;
+mod connection;
+mod headers;
+mod keepalive;
+mod server;
+mod stream;
+
+pub use clients::Clients;
+pub use server::serve;
+
+use std::time::Duration;
+
+#[cfg(doc)]
+use crate::context::Proxy;
+
+/// Unread bytes that one stream may hold (RFC 9113's default).
+const STREAM_WINDOW: u32 = 65_535;
+/// Unread bytes that all streams of a connection may hold together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes accepted from one stream for sending that have not left yet.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Decoded size of a header list (RFC 9113 6.5.2).
+const HEADER_LIST: u32 = 64 * 1024;
+/// Streams that an unmeshed client may have open on one connection.
+const STREAMS_PLAIN: u32 = 100;
+/// Streams that a peer proxy or the own application may have open on one connection.
+const STREAMS_TRUSTED: u32 = 1_000;
+/// Streams that we open on one connection, however many the upstream allows.
+const STREAMS_UPSTREAM: usize = 100;
+/// Connections to one upstream.
+const CONNECTIONS: usize = 16;
+/// Requests that wait for a stream to one upstream; one more is answered 503.
+const WAITING: usize = 1_024;
+/// Streams reset by us whose late frames are still tolerated, and how long.
+const RESET_STREAMS: usize = 64;
+const RESET_KEPT: Duration = Duration::from_secs(10);
+/// Streams that a peer may reset before they were accepted (CVE-2023-44487); one more ends the connection.
+const RESETS_PENDING: usize = 64;
+/// Errors of a peer's making that we answer with resets before the connection ends.
+const RESETS_LOCAL: usize = 1_024;
+/// A mesh connection with streams is asked whether it lives this often, and given up when it does not answer in time.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests;

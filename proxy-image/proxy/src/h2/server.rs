@@ -1,0 +1,97 @@
+//! The server side of one client connection.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use ::h2::Reason;
+use ::h2::server::Builder;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_local;
+
+use super::stream;
+use super::{
+    CONNECTION_WINDOW, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
+    STREAM_WINDOW, STREAMS_PLAIN, STREAMS_TRUSTED, keepalive,
+};
+use crate::exchange::{Direction, Session};
+
+/// Serves `io`, whose client speaks HTTP/2 with prior knowledge, until either side ends it. A drain of the proxy sends GOAWAY and lets the open
+/// streams end; its deadline ends them.
+pub async fn serve<T>(session: Rc<Session>, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let meshed = session.client().identity().is_some();
+    let trusted = meshed || session.direction() == Direction::Outbound;
+    let handshake = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        .max_concurrent_streams(if trusted { STREAMS_TRUSTED } else { STREAMS_PLAIN })
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_KEPT)
+        .max_pending_accept_reset_streams(RESETS_PENDING)
+        .max_local_error_reset_streams(Some(RESETS_LOCAL))
+        .handshake::<_, Bytes>(io);
+    // A client that never finishes its preface holds a connection and nothing else, so it gets as long as a TLS handshake.
+    let proxy = Rc::clone(session.proxy());
+    let mut connection = match tokio::time::timeout(proxy.config.limits.handshake, handshake).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::debug!(error = %error, "HTTP/2 handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let open = Rc::new(());
+    let pings = if meshed { connection.ping_pong() } else { None };
+    let alive = async {
+        match pings {
+            Some(pings) => keepalive::watch(pings, || Rc::strong_count(&open) > 1).await,
+            None => std::future::pending().await,
+        }
+    };
+    // The application's own requests go on while the proxy drains: it may still need them to end in order.
+    let drains = session.direction() == Direction::Inbound;
+    let mut draining = false;
+    tokio::pin! {
+        let alive = alive;
+        let started = proxy.drain.started();
+        let closed = proxy.drain.closed();
+    }
+    loop {
+        tokio::select! {
+            accepted = poll_fn(|context| connection.poll_accept(context)) => match accepted {
+                Some(Ok((request, respond))) => {
+                    let (session, open) = (Rc::clone(&session), Rc::clone(&open));
+                    spawn_local(async move {
+                        stream::exchange(&session, request, respond).await;
+                        drop(open);
+                    });
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(error = %error, "HTTP/2 connection ended");
+                    return;
+                }
+                None => return,
+            },
+            () = &mut started, if drains && !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
+            () = &mut closed => {
+                connection.abrupt_shutdown(Reason::NO_ERROR);
+                // Says GOAWAY as far as the socket takes it.
+                let farewell = poll_fn(|context| connection.poll_closed(context));
+                let _ = tokio::time::timeout(std::time::Duration::from_millis(100), farewell).await;
+                return;
+            }
+            () = &mut alive => {
+                tracing::debug!("HTTP/2 client does not answer");
+                return;
+            }
+        }
+    }
+}
