@@ -12,8 +12,8 @@ export type ClientMessage =
     }
   | { readonly kind: 'subscribe'; readonly names: readonly string[] }
   | { readonly kind: 'unsubscribe'; readonly names: readonly string[] }
-  | { readonly kind: 'ack'; readonly nonce: number }
-  | { readonly kind: 'nack'; readonly nonce: number; readonly resource: string; readonly reason: string };
+  | { readonly kind: 'ack'; readonly nonce: bigint }
+  | { readonly kind: 'nack'; readonly nonce: bigint; readonly resource: string; readonly reason: string };
 
 /** Reads what a proxy sent; the error says what cannot be understood. */
 export function decodeClientMessage(bytes: Uint8Array): Result<ClientMessage, string> {
@@ -33,11 +33,11 @@ export function decodeClientMessage(bytes: Uint8Array): Result<ClientMessage, st
       case 'unsubscribe':
         return ok({ kind: kind.case, names: kind.value.names });
       case 'ack':
-        return ok({ kind: 'ack', nonce: Number(kind.value.nonce) });
+        return ok({ kind: 'ack', nonce: kind.value.nonce });
       case 'nack':
         return ok({
           kind: 'nack',
-          nonce: Number(kind.value.nonce),
+          nonce: kind.value.nonce,
           resource: kind.value.resource,
           reason: kind.value.reason,
         });
@@ -69,12 +69,12 @@ function kindOf(message: ClientMessage): NonNullable<MessageInitShape<typeof Cli
     case 'unsubscribe':
       return { case: 'unsubscribe', value: { names: [...message.names] } };
     case 'ack':
-      return { case: 'ack', value: { nonce: BigInt(message.nonce) } };
+      return { case: 'ack', value: { nonce: message.nonce } };
     case 'nack':
     default:
       return {
         case: 'nack',
-        value: { nonce: BigInt(message.nonce), resource: message.resource, reason: message.reason },
+        value: { nonce: message.nonce, resource: message.resource, reason: message.reason },
       };
   }
 }

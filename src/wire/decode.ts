@@ -22,19 +22,19 @@ import { ACCESS_LOGS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS, WireFault, wo
 export type ServerMessage =
   | {
       readonly kind: 'upsert';
-      readonly nonce: number;
+      readonly nonce: bigint;
       readonly name: string;
       readonly version: string;
       readonly body: ResourceBody;
     }
   | {
       readonly kind: 'delta';
-      readonly nonce: number;
+      readonly nonce: bigint;
       readonly name: string;
       readonly version: string;
       readonly delta: EndpointsDelta;
     }
-  | { readonly kind: 'remove'; readonly nonce: number; readonly name: string };
+  | { readonly kind: 'remove'; readonly nonce: bigint; readonly name: string };
 
 /** Reads a ServerMessage, as a proxy does; the error says what cannot be understood. */
 export function decodeServerMessage(bytes: Uint8Array): Result<ServerMessage, string> {
@@ -46,15 +46,14 @@ export function decodeServerMessage(bytes: Uint8Array): Result<ServerMessage, st
 }
 
 function messageOf({ nonce, kind }: pb.ServerMessage): ServerMessage {
-  if (kind.case === 'remove') return { kind: 'remove', nonce: Number(nonce), name: kind.value.name };
+  if (kind.case === 'remove') return { kind: 'remove', nonce, name: kind.value.name };
   if (kind.case === undefined) throw new WireFault('a ServerMessage says nothing that is known');
   const { name, version, resource } = kind.value;
-  if (resource.case !== 'endpointsDelta')
-    return { kind: 'upsert', nonce: Number(nonce), name, version, body: bodyOf(resource) };
+  if (resource.case !== 'endpointsDelta') return { kind: 'upsert', nonce, name, version, body: bodyOf(resource) };
   const { baseVersion, upserted, removed } = resource.value;
   return {
     kind: 'delta',
-    nonce: Number(nonce),
+    nonce,
     name,
     version,
     delta: { baseVersion, upserted: upserted.map(endpointOf), removed },

@@ -35,13 +35,13 @@ type Init<S extends Parameters<typeof create>[0]> = MessageInitShape<S>;
 type UpsertResource = Init<typeof UpsertSchema>['resource'];
 
 /** A whole ServerMessage that brings one resource; the same bytes may go to any number of streams. */
-export function encodeUpsert(resource: Resource, nonce: number): Uint8Array {
+export function encodeUpsert(resource: Resource, nonce: bigint): Uint8Array {
   return upsert({ name: resource.name, version: resource.version, nonce }, bodyOf(resource.body));
 }
 
 /** A whole ServerMessage that turns the endpoints of `delta.baseVersion` into those of `version`. */
 export function encodeEndpointsDelta(
-  head: { readonly name: string; readonly version: string; readonly nonce: number },
+  head: { readonly name: string; readonly version: string; readonly nonce: bigint },
   delta: EndpointsDelta,
 ): Uint8Array {
   const { baseVersion, upserted, removed } = delta;
@@ -52,23 +52,20 @@ export function encodeEndpointsDelta(
 }
 
 /** A whole ServerMessage that says that a resource is gone. */
-export function encodeRemove(name: string, nonce: number): Uint8Array {
+export function encodeRemove(name: string, nonce: bigint): Uint8Array {
   return toBinary(
     ServerMessageSchema,
-    create(ServerMessageSchema, { nonce: BigInt(nonce), kind: { case: 'remove', value: { name } } }),
+    create(ServerMessageSchema, { nonce, kind: { case: 'remove', value: { name } } }),
   );
 }
 
 function upsert(
-  head: { readonly name: string; readonly version: string; readonly nonce: number },
+  head: { readonly name: string; readonly version: string; readonly nonce: bigint },
   resource: UpsertResource,
 ): Uint8Array {
   const { name, version, nonce } = head;
   const value = resource === undefined ? { name, version } : { name, version, resource };
-  return toBinary(
-    ServerMessageSchema,
-    create(ServerMessageSchema, { nonce: BigInt(nonce), kind: { case: 'upsert', value } }),
-  );
+  return toBinary(ServerMessageSchema, create(ServerMessageSchema, { nonce, kind: { case: 'upsert', value } }));
 }
 
 function bodyOf(body: ResourceBody): UpsertResource {

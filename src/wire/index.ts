@@ -6,3 +6,4 @@ export { type ClientMessage, decodeClientMessage, encodeClientMessage } from './
 export { decodeServerMessage, type ServerMessage } from './decode.ts';
 export { endpointsDelta } from './delta.ts';
 export { encodeEndpointsDelta, encodeRemove, encodeUpsert } from './encode.ts';
+export { type CertifyRequest, type CertifyResponse, decodeCertifyRequest, encodeCertifyResponse } from './certify.ts';
