@@ -1,0 +1,49 @@
+//! Redirects a pod's connections to its proxy, and waits for the proxy to be ready.
+//!
+//! Owns the nftables table `inet weft` of the network namespace it runs in. Speaks netlink itself: the image holds no shell and no
+//! nft. Imports nothing of the workspace; runs once, before the application.
+
+mod error;
+mod ipv6;
+mod netlink;
+mod options;
+mod ready;
+mod rules;
+mod table;
+
+pub use error::InitError;
+pub use options::{Ipv6, Options, PortRange};
+pub use ready::{AwaitError, await_ready};
+
+use netlink::Connection;
+
+/// What was written, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Name of each chain and how many rules it holds, as read back from the kernel.
+    pub chains: Vec<(&'static str, usize)>,
+    /// Inbound IPv6 TCP is dropped.
+    pub ipv6_dropped: bool,
+}
+
+/// Replaces the table `inet weft` as a whole, in one transaction, and reads it back.
+///
+/// # Errors
+/// When the kernel refuses (the text says what to do about it), or holds other than what was written.
+pub fn apply(options: &Options) -> Result<Applied, InitError> {
+    let ipv6_dropped = match options.ipv6 {
+        Ipv6::Drop => true,
+        Ipv6::Auto => ipv6::is_off(),
+    };
+    let chains = rules::chains(options, ipv6_dropped);
+    let mut connection = Connection::open()?;
+    connection.commit(&table::messages(&chains))?;
+    let held = connection.rules(table::TABLE)?;
+    let count = |name: &str| held.iter().filter(|chain| *chain == name).count();
+    let applied: Vec<_> = chains.iter().map(|chain| (chain.name, count(chain.name))).collect();
+    let wanted: Vec<_> = chains.iter().map(|chain| (chain.name, chain.rules.len())).collect();
+    if applied != wanted || held.len() != wanted.iter().map(|(_, count)| count).sum::<usize>() {
+        return Err(InitError::Verify { wanted, held: applied, total: held.len() });
+    }
+    Ok(Applied { chains: applied, ipv6_dropped })
+}

@@ -1,0 +1,88 @@
+//! Waits for the proxy: where it is a plain container, the application's own start is held back by it.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_millis(100);
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// The proxy did not become ready.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the proxy at {address} was not ready within {limit:?}: {last}. Its log says why; without an answer from the operator no \
+     workload and no certificate is held"
+)]
+pub struct AwaitError {
+    address: SocketAddr,
+    limit: Duration,
+    last: String,
+}
+
+/// Asks `GET /ready` until the answer is 200; blocks.
+///
+/// # Errors
+/// When `limit` has passed; the error says what the last answer was.
+pub fn await_ready(address: SocketAddr, limit: Duration) -> Result<(), AwaitError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let last = match ask(address) {
+            Ok(200) => return Ok(()),
+            Ok(status) => format!("it answered {status}"),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() + INTERVAL >= deadline {
+            return Err(AwaitError { address, limit, last });
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// The status of the answer.
+fn ask(address: SocketAddr) -> io::Result<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
+    stream.set_read_timeout(Some(ATTEMPT))?;
+    stream.set_write_timeout(Some(ATTEMPT))?;
+    write!(stream, "GET /ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut line = String::new();
+    BufReader::new(io::Read::take(stream, 1024)).read_line(&mut line)?;
+    let status =
+        line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    status.ok_or_else(|| io::Error::other(format!("it answered {line:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::await_ready;
+
+    #[test]
+    fn waits_until_the_answer_is_200() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let answers = ["HTTP/1.1 503 x\r\n\r\n", "nonsense\r\n", "HTTP/1.1 200 OK\r\n\r\n"];
+            answers.map(|answer| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 512];
+                let length = stream.read(&mut request).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                request[..length].starts_with(b"GET /ready HTTP/1.1\r\n")
+            })
+        });
+        await_ready(address, Duration::from_secs(20)).unwrap();
+        assert_eq!(server.join().unwrap(), [true; 3]);
+    }
+
+    #[test]
+    fn gives_up_at_the_limit_and_says_what_it_saw() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = await_ready(address, Duration::from_millis(250)).unwrap_err().to_string();
+        assert!(error.contains("was not ready within 250ms") && error.contains("refused"), "{error}");
+    }
+}
