@@ -1,0 +1,150 @@
+// The publisher: from the stores to what proxies are served. Takes a snapshot, compiles it, and puts the result in the place of the former one:
+// the first change after a quiet time at once, what follows within the window together. Runs on every replica, writes nothing. If compile throws
+// (a defect: it must not), the last good plan stays in force, which is counted and logged. Imports L0 to L3.
+import { compile, type Compiled, type CompileOptions, type Plan, render, whoIs } from '../../compile/index.ts';
+import type { ObjectKey } from '../../kernel/index.ts';
+import type { ConfigSource, Resource, Snapshot, Who } from '../../model/index.ts';
+import { type Clock, createCoalescer, type Logger, type Metrics, type Unsubscribe } from '../../runtime/index.ts';
+import { createRenderCache, type RenderCache } from './render-cache.ts';
+
+/** DESIGN: changes within this time share one publish. */
+const WINDOW_MS = 20;
+
+export interface Publication extends Compiled {
+  readonly snapshot: Snapshot;
+  readonly generation: number;
+}
+
+export interface PublisherOptions {
+  readonly snapshot: () => Snapshot;
+  readonly compileOptions: () => Omit<CompileOptions, 'nowMs'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly windowMs?: number;
+  /** For tests; the real compiler by default. */
+  readonly compiler?: Compiler;
+}
+
+export interface Compiler {
+  compile(snapshot: Snapshot, options: CompileOptions): Compiled;
+  render(plan: Plan, who: Who, name: string): Resource | undefined;
+  whoIs(plan: Plan, podKey: ObjectKey): Who | undefined;
+}
+
+export interface Publisher extends ConfigSource {
+  /** Something that compile reads has changed. */
+  request(): void;
+  /** The last good publication. */
+  current(): Publication | undefined;
+  /** Resolves when nothing waits to be published. */
+  idle(): Promise<void>;
+  close(): void;
+}
+
+function publisherMetrics(metrics: Metrics) {
+  return {
+    runs: metrics.counter({
+      name: 'weft_compile_total',
+      help: 'Compilations by result; failed means that the last good configuration stays in force.',
+      labelNames: ['result'],
+      zero: [{ result: 'ok' }, { result: 'failed' }],
+    }),
+    duration: metrics.histogram({
+      name: 'weft_compile_duration_seconds',
+      help: 'Time from taking the snapshot to having told the listeners.',
+      buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
+      zero: [{}],
+    }),
+    generation: metrics.gauge({
+      name: 'weft_compile_generation',
+      help: 'Number of the publication in force.',
+      zero: [{}],
+    }),
+    problems: metrics.gauge({
+      name: 'weft_compile_problems',
+      help: 'Problems that the last compilation found in users’ objects.',
+      labelNames: ['severity'],
+      zero: [{ severity: 'error' }, { severity: 'warning' }],
+    }),
+    renderErrors: metrics.counter({
+      name: 'weft_render_errors_total',
+      help: 'Resources whose rendering failed.',
+      zero: [{}],
+    }),
+  };
+}
+
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { clock, windowMs = WINDOW_MS, compiler = { compile, render, whoIs } } = options;
+  const log = options.log.child({ component: 'publisher' });
+  const meters = publisherMetrics(options.metrics);
+  const listeners = new Set<() => void>();
+  let current: Publication | undefined;
+  let cache: RenderCache | undefined;
+
+  function onRenderError(name: string, thrown: unknown): void {
+    meters.renderErrors.inc();
+    log.error('render failed; the former resource stays in force', { resource: name, err: thrown });
+  }
+
+  function take(): Publication | undefined {
+    try {
+      const snapshot = options.snapshot();
+      const compiled = compiler.compile(snapshot, { ...options.compileOptions(), nowMs: clock.nowMs() });
+      meters.runs.inc({ result: 'ok' });
+      return { ...compiled, snapshot, generation: (current?.generation ?? 0) + 1 };
+    } catch (thrown) {
+      meters.runs.inc({ result: 'failed' });
+      log.error('compile failed; the last good configuration stays in force', { err: thrown });
+      return undefined;
+    }
+  }
+
+  function tell(): void {
+    for (const listener of listeners) {
+      try {
+        listener();
+      } catch (thrown) {
+        log.error('publish listener failed', { err: thrown });
+      }
+    }
+  }
+
+  function publish(): void {
+    const startMs = performance.now();
+    const publication = take();
+    if (publication === undefined) return;
+    current = publication;
+    cache = createRenderCache({
+      render: (who, name) => compiler.render(publication.plan, who, name),
+      former: cache,
+      onError: onRenderError,
+    });
+    for (const severity of ['error', 'warning'] as const) {
+      meters.problems.set(publication.problems.filter(problem => problem.severity === severity).length, { severity });
+    }
+    meters.generation.set(publication.generation);
+    tell();
+    const durationMs = performance.now() - startMs;
+    meters.duration.observe(durationMs / 1000);
+    log.debug('published', { generation: publication.generation, durationMs: Math.round(durationMs) });
+  }
+
+  const coalescer = createCoalescer({ windowMs, run: publish });
+  return {
+    request: () => coalescer.request(),
+    current: () => current,
+    idle: () => coalescer.idle(),
+    close: () => coalescer.close(),
+    resource: (who, name) => cache?.get(who, name),
+    view: podKey => (current === undefined ? undefined : compiler.whoIs(current.plan, podKey)),
+    onPublish: (listener): Unsubscribe => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    get generation() {
+      return current?.generation ?? 0;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// Trust bundle: ConfigMap `weft-trust` (ca.crt) in every meshed namespace, for applications that want to verify the mesh themselves. Root kind
+// Namespace; pods and the ConfigMaps map to it. A namespace is meshed when injection is enabled on it or a pod in it has a proxy. Owns those
+// ConfigMaps (marked by a label), sets no condition. RBAC: rbac.ts. Imports L0 to L3.
+import type { Store, WriteGate, Writer } from '../../kube/index.ts';
+import type { IssuerStore, NamespaceFacts, PodFacts } from '../../model/index.ts';
+import { type Clock, type Controller, createController, done, type Logger, type Metrics } from '../../runtime/index.ts';
+import { decide } from './decide.ts';
+import { BUNDLE_NAME, type BundleFacts, CONFIG_MAPS } from './facts.ts';
+import { gather } from './gather.ts';
+import { namespaceOfBundle, namespaceOfNamespace, namespaceOfPod } from './map.ts';
+
+export { BUNDLE_NAME, type BundleFacts, CONFIG_MAPS, decodeBundle } from './facts.ts';
+export { rbac } from './rbac.ts';
+
+export interface TrustBundleReconcilerOptions {
+  readonly namespaces: Store<NamespaceFacts>;
+  readonly pods: Store<PodFacts>;
+  readonly bundles: Store<BundleFacts>;
+  readonly issuers: Pick<IssuerStore, 'trust' | 'onChange'>;
+  readonly gate: WriteGate;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly random: () => number;
+}
+
+export interface TrustBundleReconciler {
+  readonly controller: Controller;
+  /** Looks at every namespace again, e.g. after becoming leader. */
+  resync(): void;
+}
+
+export function createTrustBundleReconciler(options: TrustBundleReconcilerOptions): TrustBundleReconciler {
+  const { namespaces, pods, bundles, issuers, gate, writer, clock, log, metrics, random } = options;
+  const proxies = new Map<string, number>();
+
+  const controller = createController({
+    name: 'trust-bundle',
+    clock,
+    log,
+    metrics,
+    random,
+    reconcile: async (namespace, { signal }) => {
+      if (!gate.mayWrite()) return done;
+      const input = gather(namespace, { namespaces, bundles, issuers, proxies });
+      const decision = decide(input);
+      if (decision.kind === 'apply')
+        await writer.apply(CONFIG_MAPS, decision.desired, { current: input.current, signal });
+      if (decision.kind === 'remove')
+        await writer.remove(CONFIG_MAPS, { namespace, name: BUNDLE_NAME, uid: decision.uid }, signal);
+      return done;
+    },
+  });
+
+  // Counted as pods come and go, because looking through all pods for every namespace would not scale.
+  function count(pod: PodFacts | undefined, by: number): void {
+    const namespace = pod === undefined ? undefined : namespaceOfPod(pod);
+    if (namespace === undefined) return;
+    const next = (proxies.get(namespace) ?? 0) + by;
+    if (next === 0) proxies.delete(namespace);
+    else proxies.set(namespace, next);
+    // Only the first and the last pod change the answer.
+    if (next === 0 || (next === 1 && by > 0)) controller.enqueue(namespace);
+  }
+
+  function resync(): void {
+    for (const facts of namespaces.snapshot().values()) controller.enqueue(facts.meta.name, 'low');
+  }
+
+  for (const pod of pods.snapshot().values()) count(pod, 1);
+  pods.onChange(({ before, after }) => {
+    // The new one first, so that an update never passes through zero.
+    count(after, 1);
+    count(before, -1);
+  });
+  namespaces.onChange(({ before, after }) => {
+    for (const facts of [before, after]) if (facts !== undefined) controller.enqueue(namespaceOfNamespace(facts));
+  });
+  bundles.onChange(({ before, after }) => {
+    for (const facts of [before, after]) if (facts !== undefined) controller.enqueue(namespaceOfBundle(facts));
+  });
+  issuers.onChange(resync);
+  return { controller, resync };
+}

@@ -1,0 +1,19 @@
+import type { PolicyRule } from '../../kube/index.ts';
+import { WEBHOOK_CONFIGURATION } from './facts.ts';
+
+/** The Secret lies in the control namespace, where mesh-config's rule covers it. */
+export const rbac: readonly PolicyRule[] = [
+  {
+    scope: 'cluster',
+    apiGroups: ['admissionregistration.k8s.io'],
+    resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
+    resourceNames: [WEBHOOK_CONFIGURATION],
+    verbs: ['get', 'list', 'watch', 'patch'],
+  },
+  {
+    scope: 'control-namespace',
+    apiGroups: [''],
+    resources: ['secrets'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch'],
+  },
+];
