@@ -1,6 +1,6 @@
 /**
  * L2: who workloads are. Makes and judges certificates, keeps the issuers of all meshes, signs leaves for proved callers and for the operator
- * itself. Imports kernel, model and runtime; knows no Kubernetes client: Secrets are handed in as text.
+ * itself. Imports kernel and runtime; knows no Kubernetes client: Secrets are handed in as text.
  */
 import type { ServiceAccountName } from '../kernel/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
@@ -10,7 +10,7 @@ import { type OwnLeaves, createOwnLeaves } from './own-leaf.ts';
 
 export type { Certify, CertifyRequest, IssuedLeaf } from './certify.ts';
 export { type IssuerSecret, judgeIssuer } from './issuer-secret.ts';
-export type { LoadedIssuer, LoadedIssuers, MeshIdentity } from './issuer-store.ts';
+export type { LoadedIssuer, LoadedIssuers, MeshIdentity, TrustedRoots } from './issuer-store.ts';
 export { type OwnLeaves, type ServingCertificate, operatorServerName } from './own-leaf.ts';
 export { certificatePem, readCertificates } from './pem.ts';
 export {

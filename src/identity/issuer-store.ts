@@ -1,8 +1,7 @@
 // Issuers and roots by mesh. Fed with Secrets by whoever watches them; a Secret that cannot sign is refused and the last good one stays.
 import type { X509Certificate } from 'node:crypto';
 import { type Problem, compareText, meshConfigKey } from '../kernel/index.ts';
-import type { Issuer, IssuerStore, TrustInput, Unsubscribe } from '../model/index.ts';
-import type { Clock, Logger } from '../runtime/index.ts';
+import type { Clock, Logger, Unsubscribe } from '../runtime/index.ts';
 import { type IssuerSecret, type JudgedIssuer, judgeIssuer } from './issuer-secret.ts';
 import { readCertificates } from './pem.ts';
 import type { SigningCa } from './x509.ts';
@@ -18,13 +17,32 @@ export interface MeshIdentity {
   readonly extraAnchorsPem: readonly string[];
 }
 
-/** An issuer with its key ready to sign. */
-export interface LoadedIssuer extends Issuer {
+/** The model's Issuer, with its key ready to sign. (This folder stands beside the model, not above it: its types fit by shape.) */
+export interface LoadedIssuer {
+  /** The immutable Secret it comes from. */
+  readonly generation: string;
+  readonly trustDomain: string;
+  /** DER: the issuer's certificate first, then the intermediates up to, not including, the root. */
+  readonly chainDer: readonly Uint8Array[];
+  /** PKCS#8, SEC1 or PKCS#1 PEM; never logged, never sent. */
+  readonly privateKeyPem: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly leafDurationMs: number;
   readonly ca: SigningCa;
 }
 
-export interface LoadedIssuers extends IssuerStore {
+export interface TrustedRoots {
+  readonly trustDomain: string;
+  readonly anchorsDer: readonly Uint8Array[];
+}
+
+/** The model's IssuerStore, and how it is fed. */
+export interface LoadedIssuers {
+  /** Undefined: no usable issuer yet. */
   active(mesh: string): LoadedIssuer | undefined;
+  trust(): ReadonlyMap<string, TrustedRoots>;
+  onChange(listener: () => void): Unsubscribe;
   /**
    * The whole wanted state: a mesh that is not in the list is forgotten. Answers with a Problem per refused Secret or bundle, whose object is
    * the MeshConfig.
@@ -35,7 +53,7 @@ export interface LoadedIssuers extends IssuerStore {
 interface Entry {
   readonly issuer: LoadedIssuer | undefined;
   readonly issuerAnchors: readonly X509Certificate[];
-  readonly trust: TrustInput;
+  readonly trust: TrustedRoots;
 }
 
 export interface IssuerStoreOptions {

@@ -3,8 +3,7 @@
 // Per mesh, one of: missing (no issuer, or signing failed: tried again after RETRY_MS), held (a timer waits for 50-70 % of its life). An issuer
 // change renews at once; a mesh that is gone is forgotten; what is held stays in use until its successor is there.
 import { AppError, type ServiceAccountName } from '../kernel/index.ts';
-import type { Unsubscribe } from '../model/index.ts';
-import type { Logger } from '../runtime/index.ts';
+import type { Logger, Unsubscribe } from '../runtime/index.ts';
 import { type CertifierOptions, signLeaf, usableIssuer } from './certify.ts';
 import type { LoadedIssuer, LoadedIssuers } from './issuer-store.ts';
 import { makeKeyPair, privateKeyPem } from './keys.ts';

@@ -1,0 +1,15 @@
+// Names and numbers of what injection puts into a pod; the proxy's own defaults are the same.
+export const PROXY_CONTAINER = 'weft-proxy';
+export const INIT_CONTAINER = 'weft-init';
+export const PROXY_UID = 2102;
+export const INBOUND_PORT = 4143;
+export const OUTBOUND_PORT = 4140;
+export const ADMIN_PORT = 4191;
+export const TOKEN_VOLUME = 'weft-token';
+export const TRUST_VOLUME = 'weft-trust';
+export const TOKEN_DIRECTORY = '/var/run/secrets/weft';
+export const TRUST_DIRECTORY = '/var/run/weft/trust';
+export const TOKEN_AUDIENCE = 'weft.dev';
+/** ConfigMap with the trust anchors, in every meshed namespace. */
+export const TRUST_CONFIG_MAP = 'weft-trust';
+export const INJECTED_VERSION = 'weft.dev/injected-version';
