@@ -1,4 +1,4 @@
-import { type ClientRequestArgs, request } from 'node:http';
+import { type OutgoingHttpHeaders, request } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -122,9 +122,9 @@ function replica({ kubeConfig, userAgent, timeoutMs }: ConnectOptions, pod: stri
         const { status, body } = await exchange(socket, {
           path,
           timeoutMs,
-          headers: { ...headers, 'User-Agent': userAgent },
+          headers: { ...(headers as OutgoingHttpHeaders), 'User-Agent': userAgent },
         });
-        return judge<T>(status, body);
+        return judge(status, body) as T | undefined;
       } finally {
         socket.destroy();
       }
@@ -168,7 +168,7 @@ async function dial(kubeConfig: KubeConfig, pod: string, options: DialOptions): 
 interface Question {
   readonly path: string;
   readonly timeoutMs: number;
-  readonly headers: NonNullable<ClientRequestArgs['headers']>;
+  readonly headers: OutgoingHttpHeaders;
 }
 
 async function exchange(
@@ -197,8 +197,9 @@ async function exchange(
   });
 }
 
-function judge<T>(status: number, body: string): T | undefined {
-  if (status === 200) return JSON.parse(body) as T;
+/** The parsed answer; undefined for 404. */
+function judge(status: number, body: string): unknown {
+  if (status === 200) return JSON.parse(body);
   if (status === 404) return undefined;
   const { message } = (JSON.parse(body) as ErrorAnswer).error;
   if (status === 400) throw new CliError(EXIT.usage, message, 'see weft --help');

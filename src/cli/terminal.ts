@@ -22,7 +22,7 @@ export function table(
   right: ReadonlySet<string> = new Set(),
 ): string {
   const all = [headings, ...rows];
-  const widths = headings.map((_, column) => Math.max(...all.map(row => [...(row[column] ?? '')].length)));
+  const widths = headings.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)));
   const lines = all.map(row =>
     headings.map((heading, column) => pad(row[column] ?? '', widths[column] ?? 0, right.has(heading))).join('  '),
   );

@@ -40,8 +40,9 @@ export interface Source<T> {
 
 export interface ServingCertificate {
   /** Leaf first. */
-  readonly certPem: string;
-  readonly keyPem: string;
+  readonly certificatePem: string;
+  /** PKCS#8; never logged. */
+  readonly privateKeyPem: string;
 }
 
 /** The answer of `http://<pod IP>:4191/metrics`; rejects on anything but 200. */

@@ -45,7 +45,7 @@ export function createOperatorApi(options: OperatorApiOptions): OperatorApi {
     const serving = servingCertificate.current();
     const ca = clientCa.current();
     return {
-      ...(serving === undefined ? {} : { cert: serving.certPem, key: serving.keyPem }),
+      ...(serving === undefined ? {} : { cert: serving.certificatePem, key: serving.privateKeyPem }),
       ...(ca === undefined ? { ca: [] } : { ca }),
     };
   }

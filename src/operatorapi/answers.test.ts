@@ -1,0 +1,194 @@
+import { expect, test } from 'vitest';
+import { objectKey, type Problem } from '../kernel/index.ts';
+import { createReadiness } from '../runtime/index.ts';
+import { checkAnswer } from './check.ts';
+import { configOf, printable, summarise } from './proxies.ts';
+import { statusAnswer } from './status.ts';
+import { aMesh, anIssuer, aPod, aProxy, NOW_MS, ports } from './testing.ts';
+
+const held = { name: 'workload', ackedVersion: 'v1', sentVersion: 'v1', nackReason: undefined };
+
+test.each([
+  { name: 'one that acknowledged everything is current', proxy: aProxy('web'), want: 'current' },
+  {
+    name: 'one that was sent something is updating',
+    proxy: aProxy('web', { resources: [{ ...held, sentVersion: 'v2' }] }),
+    want: 'updating',
+  },
+  {
+    name: 'one that refused something is refusing',
+    proxy: aProxy('web', { resources: [{ ...held, sentVersion: 'v2', nackReason: 'bad' }] }),
+    want: 'refusing',
+  },
+  {
+    name: 'one not heard of for 30 s is silent, whatever else',
+    proxy: aProxy('web', { lastHeardMs: NOW_MS - 30_001 }),
+    want: 'silent',
+  },
+  { name: 'one heard of 30 s ago is not', proxy: aProxy('web', { lastHeardMs: NOW_MS - 30_000 }), want: 'current' },
+])('a proxy: $name', ({ proxy, want }) => {
+  expect(summarise(proxy, NOW_MS).state).toBe(want);
+});
+
+test('the configuration of a proxy compares what it holds with what is compiled now', () => {
+  const key = objectKey({ group: 'split.smi-spec.io', kind: 'TrafficSplit', namespace: 'demo', name: 'web' });
+  const trust = { domains: [{ mesh: 'default', trustDomain: 'cluster.local', anchors: [new Uint8Array([1, 2])] }] };
+  const config = {
+    ...ports().config,
+    resource: (_: unknown, name: string) =>
+      name === 'trust'
+        ? { name, version: 'v2', derivedFrom: [{ key, generation: 3 }], body: { kind: 'trust' as const, trust } }
+        : undefined,
+  };
+  const proxy = aProxy('web', {
+    resources: [
+      { ...held, name: 'workload' },
+      { ...held, name: 'trust' },
+    ],
+  });
+  expect(configOf(proxy, config).resources).toEqual([
+    {
+      name: 'trust',
+      version: 'v2',
+      sentVersion: 'v1',
+      ackedVersion: 'v1',
+      current: false,
+      refusal: '',
+      derivedFrom: [{ object: key, generation: 3 }],
+      body: {
+        kind: 'trust',
+        trust: { domains: [{ mesh: 'default', trustDomain: 'cluster.local', anchors: ['AQI='] }] },
+      },
+    },
+    {
+      name: 'workload',
+      version: '',
+      sentVersion: 'v1',
+      ackedVersion: 'v1',
+      current: false,
+      refusal: '',
+      derivedFrom: [],
+      body: null,
+    },
+  ]);
+});
+
+test('what JSON has no word for is printed as base64 and objects', () => {
+  expect(printable(new Map([[1, [new Uint8Array([255])]]]))).toEqual({ 1: ['/w=='] });
+});
+
+test('status counts pods and proxies by namespace; pods that have ended do not count', () => {
+  const objects = [aMesh, aPod('a'), aPod('b', { meshed: false }), aPod('c', { phase: 'Succeeded' })];
+  const answer = statusAnswer(ports({ objects, proxies: [aProxy('a')] }), '');
+  expect(answer.namespaces).toEqual([
+    {
+      namespace: 'demo',
+      mesh: 'default',
+      pods: { total: 2, meshed: 1 },
+      proxies: { connected: 1, current: 1, silent: 0, refusing: 0 },
+    },
+  ]);
+  expect(answer.meshes).toMatchObject([
+    { name: 'default', trustDomain: 'cluster.local', issuer: { generation: 'weft-issuer-default-1' } },
+  ]);
+});
+
+test('status of one namespace shows no other, nor its problems', () => {
+  const problem = (namespace: string): Problem => ({
+    object: objectKey({ group: 'policy.linkerd.io', kind: 'Server', namespace, name: 's' }),
+    path: '',
+    reason: 'Invalid',
+    message: 'wrong',
+    severity: 'error',
+  });
+  const findings = () => ({ statuses: new Map(), problems: [problem('demo'), problem('other')] });
+  const answer = statusAnswer(ports({ objects: [aPod('a')], findings }), 'other');
+  expect(answer.namespaces).toEqual([]);
+  expect(answer.problems).toEqual([problem('other')]);
+});
+
+test('check of a sound operator finds nothing and remedies nothing', () => {
+  const answer = checkAnswer(ports({ objects: [aMesh, aPod('a')], proxies: [aProxy('a')] }));
+  expect(answer.ready).toBe(true);
+  expect(answer.checks.filter(({ result, remedy }) => result !== 'ok' || remedy !== '')).toEqual([]);
+  expect(answer.checks.length).toBeGreaterThanOrEqual(7);
+});
+
+const day = 86_400_000;
+const unready = createReadiness();
+unready.task('stores', 'pods not listed');
+
+test.each([
+  {
+    name: 'an unfinished task',
+    given: { readiness: unready },
+    check: 'the operator is ready',
+    want: 'error',
+    message: 'stores: pods not listed',
+  },
+  { name: 'no mesh', given: { objects: [] }, check: 'there is a mesh', want: 'error', message: 'no MeshConfig exists' },
+  {
+    name: 'no issuer',
+    given: issuer(undefined),
+    check: 'mesh default has a valid issuer',
+    want: 'error',
+    message: 'no usable issuer',
+  },
+  {
+    name: 'an issuer at its end',
+    given: issuer(0),
+    check: 'mesh default has a valid issuer',
+    want: 'error',
+    message: '2026-01-01',
+  },
+  {
+    name: 'an issuer about to outlive no leaf',
+    given: issuer(day - 1),
+    check: 'mesh default has a valid issuer',
+    want: 'warning',
+    message: '2026-01-01T23',
+  },
+  {
+    name: 'a silent proxy',
+    given: { proxies: [aProxy('a', { lastHeardMs: 0 })] },
+    check: 'every connected proxy answers',
+    want: 'warning',
+    message: 'demo/a',
+  },
+  {
+    name: 'a refused resource',
+    given: { proxies: [aProxy('a', { resources: [{ ...held, nackReason: 'x' }] })] },
+    check: 'every proxy takes its configuration',
+    want: 'error',
+    message: 'demo/a',
+  },
+  {
+    name: 'an old proxy',
+    given: { proxies: [aProxy('a', { proxyVersion: '0.0.9' })] },
+    check: 'every proxy has the version of the operator',
+    want: 'warning',
+    message: 'demo/a',
+  },
+  {
+    name: 'a pod that was not injected',
+    given: { objects: [aMesh, aPod('a', { meshed: false, labels: { 'weft.dev/inject': 'enabled' } })] },
+    check: 'every pod that should have a proxy has one',
+    want: 'warning',
+    message: 'demo/a',
+  },
+])('check finds $name', ({ given, check, want, message }) => {
+  const found = checkAnswer(ports(given)).checks.find(({ name }) => name === check);
+  expect(found).toMatchObject({ result: want, message: expect.stringContaining(message) });
+  expect(found?.remedy).not.toBe('');
+});
+
+test('a long list is cut, and says how much is missing', () => {
+  const proxies = Array.from({ length: 7 }, (_, index) => aProxy(`p${index}`, { lastHeardMs: 0 }));
+  const found = checkAnswer(ports({ proxies })).checks.find(({ name }) => name === 'every connected proxy answers');
+  expect(found?.message).toBe('demo/p0, demo/p1, demo/p2, demo/p3, demo/p4 and 2 more');
+});
+
+function issuer(leftMs: number | undefined) {
+  const active = () => (leftMs === undefined ? undefined : anIssuer({ notAfterMs: NOW_MS + leftMs }));
+  return { issuers: { ...ports().issuers, active } };
+}
