@@ -1,0 +1,151 @@
+//! What the proxy holds, as JSON for people and for `weft proxy-config`. Holds no secret: no key, no token.
+
+use std::time::UNIX_EPOCH;
+
+use serde_json::{Value, json};
+use weft_control::Resolution;
+use weft_policy::model::{Backend, BackendTarget, Endpoint, Labels, Outbound, OutboundKind, Ref, Workload};
+
+use crate::context::Proxy;
+
+pub(super) fn render(proxy: &Proxy) -> String {
+    let held = proxy.control.held();
+    let stats = proxy.control.stats();
+    let credentials = proxy.control.credentials();
+    let identity = credentials.borrow().as_ref().map(|credentials| {
+        let expires = credentials.not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let trust: Vec<Value> = credentials
+            .trust_domains
+            .iter()
+            .map(|domain| {
+                json!({ "mesh": domain.mesh, "trustDomain": domain.trust_domain, "anchors": domain.anchors.len() })
+            })
+            .collect();
+        json!({ "identity": &*credentials.identity, "expiresUnixSeconds": expires, "trustDomains": trust })
+    });
+    let versions: serde_json::Map<String, Value> =
+        held.versions.into_iter().map(|(name, version)| (name, Value::from(version))).collect();
+    let outbounds: Vec<Value> = held
+        .outbounds
+        .iter()
+        .map(|(address, resolution)| match resolution {
+            Resolution::Pending => json!({ "address": address.to_string(), "state": "pending" }),
+            Resolution::Unknown => json!({ "address": address.to_string(), "state": "unknown" }),
+            Resolution::Known(known) => {
+                json!({ "address": address.to_string(), "state": "known", "outbound": outbound(known) })
+            }
+        })
+        .collect();
+    let endpoints: serde_json::Map<String, Value> = held
+        .endpoints
+        .iter()
+        .map(|(name, set)| (name.clone(), set.iter().map(|one| endpoint(one)).collect()))
+        .collect();
+    let refused: Vec<Value> =
+        held.refused.iter().map(|(name, reason)| json!({ "resource": name, "reason": reason })).collect();
+    json!({
+        "ready": proxy.ready(),
+        "connected": *proxy.control.connected().borrow(),
+        "lastError": stats.last_error,
+        "identity": identity,
+        "workload": proxy.workload().as_deref().map(workload),
+        "versions": versions,
+        "outbounds": outbounds,
+        "endpoints": endpoints,
+        "refused": refused,
+    })
+    .to_string()
+}
+
+fn workload(workload: &Workload) -> Value {
+    let ports: Vec<Value> = workload
+        .ports
+        .iter()
+        .chain([&workload.default_port])
+        .map(|port| {
+            let authorizations: Vec<Value> =
+                port.authorizations.iter().map(|one| reference(&one.authorization)).collect();
+            let routes: Vec<Value> = port.routes.iter().map(|route| reference(&route.route)).collect();
+            json!({
+                "port": port.port,
+                "protocol": format!("{:?}", port.protocol),
+                "server": reference(&port.server),
+                "authorizations": authorizations,
+                "routes": routes,
+                "audit": port.audit,
+            })
+        })
+        .collect();
+    json!({
+        "mesh": workload.mesh,
+        "namespace": workload.namespace,
+        "pod": workload.pod,
+        "podUid": workload.pod_uid,
+        "identity": workload.identity,
+        "labels": labels(&workload.labels),
+        "ports": ports,
+    })
+}
+
+fn outbound(outbound: &Outbound) -> Value {
+    let kind = match &outbound.kind {
+        OutboundKind::Routed(routed) => {
+            let routes: Vec<Value> = routed
+                .routes
+                .iter()
+                .map(|route| json!({ "route": reference(&route.route), "backends": backends(&route.backends) }))
+                .collect();
+            json!({ "routes": routes, "defaultBackends": backends(&routed.default_backends) })
+        }
+        OutboundKind::Endpoint(one) => json!({ "endpoint": endpoint(one) }),
+        OutboundKind::PassThrough => json!("passThrough"),
+        OutboundKind::Refused(reason) => json!({ "refused": reason }),
+    };
+    json!({
+        "destination": reference(&outbound.destination),
+        "protocol": format!("{:?}", outbound.protocol),
+        "kind": kind,
+    })
+}
+
+fn backends(backends: &[Backend]) -> Value {
+    backends
+        .iter()
+        .map(|backend| match &backend.target {
+            BackendTarget::Endpoints(name) => {
+                json!({ "weight": backend.weight, "backend": reference(&backend.backend), "endpoints": &**name })
+            }
+            BackendTarget::Error(status) => {
+                json!({ "weight": backend.weight, "backend": reference(&backend.backend), "error": status })
+            }
+        })
+        .collect()
+}
+
+fn endpoint(endpoint: &Endpoint) -> Value {
+    json!({
+        "address": endpoint.address.to_string(),
+        "identity": endpoint.identity,
+        "transport": format!("{:?}", endpoint.transport),
+        "zone": endpoint.zone,
+        "labels": labels(&endpoint.labels),
+    })
+}
+
+fn labels(labels: &Labels) -> Value {
+    labels
+        .iter()
+        .map(|(name, value)| (name.to_string(), Value::from(&**value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn reference(reference: &Ref) -> Value {
+    json!({
+        "group": reference.group,
+        "kind": reference.kind,
+        "namespace": reference.namespace,
+        "name": reference.name,
+        "port": reference.port,
+    })
+}
