@@ -56,19 +56,25 @@ function meshOf(report: Report, spec: MeshConfigSpec): Mesh {
 function ports(report: Report, field: 'opaquePorts' | 'skipInboundPorts', spec: MeshConfigSpec): readonly PortRange[] {
   const parsed = parsePortList(spec[field]);
   if (parsed.ok) return parsed.value;
-  report.error(
-    `spec.${field}`,
-    'Invalid',
-    `spec.${field}: ${parsed.error}; write ports and ranges between 1 and 65535, like 25,5000-5010.`,
-  );
-  return [];
+  const message = `spec.${field}: ${parsed.error}; write ports and ranges between 1 and 65535, like 25,5000-5010.`;
+  report.error(`spec.${field}`, 'Invalid', message);
+  const fallback = parsePortList(defaults({})[field]);
+  return fallback.ok ? fallback.value : [];
+}
+
+/** The defaults, with a few settings that are known to be sound; anything else is a bug. */
+function defaults(settings: Partial<MeshConfigSpec>): MeshConfigSpec {
+  const validated = validateSpec(meshConfig, settings);
+  if (!validated.ok) throw new Error('the defaults of MeshConfig do not pass its own schema');
+  return validated.value;
 }
 
 function closedDefaults(object: CustomObject): MeshConfigSpec {
   const raw = object.spec as Readonly<Record<string, unknown>> | null;
-  const trustDomain = typeof raw?.['trustDomain'] === 'string' ? { trustDomain: raw['trustDomain'] } : {};
-  const named = validateSpec(meshConfig, { ...trustDomain, defaultInboundPolicy: 'deny' });
-  const validated = named.ok ? named : validateSpec(meshConfig, { defaultInboundPolicy: 'deny' });
-  if (!validated.ok) throw new Error('the defaults of MeshConfig do not pass its own schema');
-  return validated.value;
+  const trustDomain = raw?.['trustDomain'];
+  const named =
+    typeof trustDomain === 'string'
+      ? validateSpec(meshConfig, { trustDomain, defaultInboundPolicy: 'deny' })
+      : undefined;
+  return named?.ok === true ? named.value : defaults({ defaultInboundPolicy: 'deny' });
 }

@@ -92,7 +92,7 @@ function serverVerdict(object: CustomObject, contests: readonly Contest[]): Verd
 function conflictOf(object: CustomObject, lost: readonly Contest[]): Problem {
   const winners = sortedUnique(lost.map(({ winner }) => winner.object.meta.name)).join(', ');
   const ports = sortedUnique(lost.map(({ port }) => port)).join(', ');
-  const message = `The older Server ${winners} rules port ${ports} of the same pods; there this one has no effect. Make their selectors disjoint.`;
+  const message = `Server ${winners}, which comes first by age and name, rules port ${ports} of the same pods; there this one has no effect. Make their selectors disjoint.`;
   return problem(object, 'Conflicted', { path: 'spec.podSelector', message });
 }
 

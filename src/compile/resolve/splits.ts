@@ -118,7 +118,7 @@ class SplitResolver {
   #conflict(split: Split): readonly Problem[] {
     const winner = this.#winners.get(rootKey(split));
     if (winner === undefined || winner.object.key === split.object.key) return [];
-    const message = `The older TrafficSplit ${winner.object.meta.name} splits Service ${split.root.name} already; this one has no effect. Delete one of them.`;
+    const message = `TrafficSplit ${winner.object.meta.name}, which comes first by age and name, splits Service ${split.root.name} already; this one has no effect. Delete one of them.`;
     return [problem(split.object, 'Conflicted', { path: 'spec.service', message })];
   }
 
