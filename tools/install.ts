@@ -23,10 +23,12 @@ export interface InstallOptions {
  * Installs or upgrades on the local node `name`, which is up, or for `current` in the cluster of the current kubectl context; resolves when every
  * replica is ready.
  */
-export async function installOnNode(
-  name: string,
-  { helmArgs = [], report = () => {} }: InstallOptions = {},
-): Promise<void> {
+export async function install(name: string, options: InstallOptions = {}): Promise<void> {
+  if (name === 'current') await installCurrent(process.env['WEFT_REGISTRY'], options);
+  else await installOnNode(name, options);
+}
+
+async function installOnNode(name: string, { helmArgs = [], report = () => {} }: InstallOptions): Promise<void> {
   const images = await buildBoth(report);
   const present = await listImages(name);
   for (const { repository, tag, path } of [images.operator, images.proxy]) {
