@@ -35,5 +35,6 @@ function owned(definition: Definition): string {
     'meta.helm.sh/release-name': 'weft',
     'meta.helm.sh/release-namespace': 'weft-system',
   };
-  return stringify({ ...definition, metadata: { ...metadata, labels, annotations } }, { lineWidth: 0 });
+  // Version 1.1, because Kubernetes reads YAML so: there a bare Off is a boolean.
+  return stringify({ ...definition, metadata: { ...metadata, labels, annotations } }, { lineWidth: 0, version: '1.1' });
 }

@@ -73,5 +73,6 @@ function fileOf(object: Manifest): string {
 const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'weft-system' } };
 
 function print(object: object): string {
-  return stringify(object, { lineWidth: 0 });
+  // Version 1.1, because Kubernetes reads YAML so: there a bare Off is a boolean.
+  return stringify(object, { lineWidth: 0, version: '1.1' });
 }
