@@ -57,7 +57,7 @@ impl Default for Timeouts {
             certify: Duration::from_secs(10),
             backoff: (Duration::from_millis(100), Duration::from_secs(10)),
             settled: Duration::from_secs(5),
-            keepalive: (Duration::from_secs(10), Duration::from_secs(5)),
+            keepalive: (Duration::from_secs(20), Duration::from_secs(5)),
             trust_poll: Duration::from_secs(5),
             renew: (0.5, 0.7),
             sweep: Duration::from_secs(15),

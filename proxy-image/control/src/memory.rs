@@ -67,3 +67,33 @@ impl ControlSetter {
         store.outbox = Outbox::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use weft_policy::model::{Outbound, Workload};
+
+    use crate::handle::Control;
+    use crate::tests::resources::{wire_outbound, wire_workload};
+    use crate::types::Resolution;
+
+    #[tokio::test]
+    async fn the_setter_is_believed_and_the_rest_is_unknown_at_once() {
+        let (control, setter) = Control::memory();
+        let address = "10.96.0.1:80".parse().unwrap();
+        let resolution = control.outbound(address).await.resolution;
+        assert!(matches!(*resolution.borrow(), Resolution::Unknown));
+
+        setter.set_outbound(address, Outbound::try_from(wire_outbound(&["v1"])).unwrap());
+        assert!(matches!(*resolution.borrow(), Resolution::Unknown), "its endpoints are not held");
+        setter.set_endpoints("endpoints/demo/v1:80", Vec::new());
+        assert!(matches!(*resolution.borrow(), Resolution::Known(_)));
+        let mapped = control.outbound("[::ffff:10.96.0.1]:80".parse().unwrap()).await.resolution;
+        assert!(mapped.same_channel(&resolution), "an address has one form");
+
+        assert!(!control.ready());
+        setter.set_workload(Workload::try_from(wire_workload()).unwrap());
+        assert!(control.workload().borrow().is_some());
+        setter.remove_outbound(address);
+        assert!(matches!(*resolution.borrow(), Resolution::Unknown));
+    }
+}

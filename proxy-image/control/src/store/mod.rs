@@ -12,6 +12,9 @@ mod outbound;
 mod outbox;
 mod sweep;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -167,7 +170,9 @@ impl Store {
         let slot = OutboundSlot::new(initial, now);
         let receiver = slot.subscribe();
         self.outbounds.insert(address, slot);
-        self.outbox.subscribe(outbound::name(address));
+        if !self.answers_unknown {
+            self.outbox.subscribe(outbound::name(address));
+        }
         receiver
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operator::Operator;
+use super::operator::{Certify, Operator};
 use super::pki::Pki;
 use super::{Folder, IDENTITY, config, soon};
 use crate::handle::Control;
+
+type Spoil = fn(&mut Certify);
 
 #[tokio::test]
 async fn a_certificate_is_renewed_before_its_end_with_a_new_key() {
@@ -52,7 +54,7 @@ async fn a_failed_renewal_keeps_the_certificate_in_hand_and_is_tried_again() {
 #[tokio::test]
 async fn a_certificate_that_peers_would_refuse_is_not_taken() {
     let pki = Arc::new(Pki::new());
-    let cases: [(&str, fn(&mut super::operator::Certify)); 3] = [
+    let cases: [(&str, Spoil); 3] = [
         ("it is for another key", |plan| plan.other_key = true),
         ("it names", |plan| plan.identity = "spiffe://td.example/ns/demo/sa/other".to_owned()),
         ("it does not chain", |plan| plan.issuer = Arc::new(Pki::new())),

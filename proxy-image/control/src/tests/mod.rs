@@ -5,7 +5,7 @@ mod life;
 mod operator;
 mod pki;
 mod reconnect;
-mod resources;
+pub(crate) mod resources;
 mod trust;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -41,6 +41,8 @@ pub(super) struct Certify {
 pub(super) struct Operator {
     pub(super) address: SocketAddr,
     pub(super) certify: Arc<Mutex<Certify>>,
+    /// While true, a stream is read but not answered: no headers come.
+    pub(super) withhold: watch::Sender<bool>,
     sessions: mpsc::UnboundedReceiver<Session>,
     service: Service,
     pki: Arc<Pki>,
@@ -59,6 +61,7 @@ pub(super) struct Session {
 struct Service {
     sessions: mpsc::UnboundedSender<Session>,
     certify: Arc<Mutex<Certify>>,
+    withhold: watch::Receiver<bool>,
 }
 
 impl Operator {
@@ -76,10 +79,11 @@ impl Operator {
             refuse: false,
             tokens: Vec::new(),
         }));
-        let service = Service { sessions: sender, certify: Arc::clone(&certify) };
+        let withhold = watch::Sender::new(false);
+        let service = Service { sessions: sender, certify: Arc::clone(&certify), withhold: withhold.subscribe() };
         let (pki, name) = (Arc::clone(pki), name.to_owned());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut operator = Self { address, certify, sessions, service, pki, name, tasks: JoinSet::new() };
+        let mut operator = Self { address, certify, withhold, sessions, service, pki, name, tasks: JoinSet::new() };
         operator.resume().await;
         operator
     }
@@ -183,6 +187,7 @@ impl ConfigService for Service {
             }
         });
         drop(self.sessions.send(Session { token, sender, messages }));
+        drop(self.withhold.clone().wait_for(|withhold| !withhold).await);
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

@@ -124,3 +124,22 @@ async fn a_peer_that_falls_silent_is_left() {
     let mut session = operator.session().await;
     assert_eq!(session.hello().await.held.len(), 1);
 }
+
+#[tokio::test]
+async fn subscriptions_reach_an_operator_that_has_nothing_to_say_yet() {
+    let (folder, pki) = (Folder::new("withheld"), Arc::new(Pki::new()));
+    let mut operator = Operator::start(&pki).await;
+    operator.withhold.send_replace(true);
+    let control = Control::start(config(&operator, &folder, &pki));
+    let mut session = operator.session().await;
+    session.hello().await;
+    let asking = tokio::spawn({
+        let control = control.clone();
+        async move { control.outbound("10.96.0.1:80".parse().unwrap()).await.resolution }
+    });
+    assert_eq!(session.subscribed().await, ["outbound/10.96.0.1:80"]);
+    operator.withhold.send_replace(false);
+    session.upsert(1, "outbound/10.96.0.1:80", "o1", outbound(&[])).await;
+    let mut resolution = asking.await.unwrap();
+    resolution.wait_for(|resolution| matches!(resolution, Resolution::Known(_))).await.unwrap();
+}
