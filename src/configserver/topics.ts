@@ -1,0 +1,87 @@
+// A topic is a resource as one view (or, for `workload`, one pod) sees it, with the slots of all streams that want it. The source is asked once
+// per topic and publish, however many streams share the view.
+import type { ObjectKey } from '../kernel/index.ts';
+import { type ConfigSource, type Resource, type Who, viewKey } from '../model/index.ts';
+import type { Slot } from './slot.ts';
+
+export interface Topic {
+  readonly key: string;
+  readonly name: string;
+  /** Who the source is asked for; of a `workload` the view may change under the same pod. */
+  who: Who;
+  resource: Resource | undefined;
+  /** The version before this one, as the base of deltas. */
+  previous: Resource | undefined;
+  readonly slots: Set<Slot>;
+}
+
+export interface Topics {
+  /** The topic for a name, made on first use; `join` a slot to it before anything else happens. */
+  of(who: Who, name: string): Topic;
+  join(topic: Topic, slot: Slot): void;
+  /** A topic without slots is forgotten. */
+  leave(topic: Topic, slot: Slot): void;
+  /** Asks the source about every topic again; answers with those whose version changed. */
+  refresh(): readonly Topic[];
+  /** Topics whose current resource is derived from the object. */
+  derivedFrom(key: ObjectKey): Iterable<Topic>;
+  readonly size: number;
+}
+
+export function createTopics(source: Pick<ConfigSource, 'resource'>): Topics {
+  const topics = new Map<string, Topic>();
+  const byObject = new Map<ObjectKey, Set<Topic>>();
+
+  function unlink(topic: Topic): void {
+    for (const { key } of topic.resource?.derivedFrom ?? []) {
+      const linked = byObject.get(key);
+      linked?.delete(topic);
+      if (linked?.size === 0) byObject.delete(key);
+    }
+  }
+
+  function link(topic: Topic): void {
+    for (const { key } of topic.resource?.derivedFrom ?? []) {
+      const linked = byObject.get(key);
+      if (linked === undefined) byObject.set(key, new Set([topic]));
+      else linked.add(topic);
+    }
+  }
+
+  function update(topic: Topic): boolean {
+    const resource = source.resource(topic.who, topic.name);
+    if (resource === topic.resource) return false;
+    const changed = resource?.version !== topic.resource?.version;
+    // Origins may change under an equal version, for they are no part of it.
+    unlink(topic);
+    if (changed) topic.previous = topic.resource;
+    topic.resource = resource;
+    link(topic);
+    return changed;
+  }
+
+  return {
+    of: (who, name) => {
+      const key = `${name === 'workload' ? who.podKey : viewKey(who.view)} ${name}`;
+      const known = topics.get(key);
+      if (known !== undefined) return known;
+      const topic: Topic = { key, name, who, resource: undefined, previous: undefined, slots: new Set() };
+      topics.set(key, topic);
+      update(topic);
+      topic.previous = undefined;
+      return topic;
+    },
+    join: (topic, slot) => void topic.slots.add(slot),
+    leave: (topic, slot) => {
+      topic.slots.delete(slot);
+      if (topic.slots.size > 0) return;
+      unlink(topic);
+      topics.delete(topic.key);
+    },
+    refresh: () => [...topics.values()].filter(update),
+    derivedFrom: key => byObject.get(key) ?? [],
+    get size() {
+      return topics.size;
+    },
+  };
+}

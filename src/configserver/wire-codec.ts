@@ -1,0 +1,34 @@
+// The wire layer as the parts of this folder use it.
+import type { Endpoints, Resource } from '../model/index.ts';
+import {
+  decodeClientMessage,
+  encodeEndpointsDelta,
+  encodeRemove,
+  encodeUpsert,
+  endpointsDelta,
+} from '../wire/index.ts';
+import { decodeCertifyRequest, encodeCertifyResponse } from './certify-codec.ts';
+import type { Codec } from './frames.ts';
+import type { CertifyCodec } from './identity-service.ts';
+
+/** A delta that touches more than this share of the endpoints saves too little to be worth its own encoding. */
+const MAX_DELTA_SHARE = 0.5;
+
+export const wireCodec: Codec & CertifyCodec = {
+  upsert: encodeUpsert,
+  remove: encodeRemove,
+  decode: decodeClientMessage,
+  delta: (base, resource, nonce) => {
+    const [before, after] = [endpointsOf(base), endpointsOf(resource)];
+    if (before === undefined || after === undefined) return undefined;
+    const delta = endpointsDelta(base.version, before, after);
+    if (delta.upserted.length + delta.removed.length > after.endpoints.length * MAX_DELTA_SHARE) return undefined;
+    return encodeEndpointsDelta({ name: resource.name, version: resource.version, nonce }, delta);
+  },
+  decodeCertifyRequest,
+  encodeCertifyResponse,
+};
+
+function endpointsOf({ body }: Resource): Endpoints | undefined {
+  return body.kind === 'endpoints' ? body.endpoints : undefined;
+}
