@@ -192,6 +192,8 @@ describe('informer', () => {
   it('takes a kind that the API does not know for empty and in sync, and watches it once it appears', async () => {
     const client = scriptedClient(new ApiError(404, 'NotFound', 'the server could not find the requested resource'));
     const test = setUp(client, { absentPollMs: 1000 });
+    const absence: boolean[] = [];
+    test.informer.onAbsence(absent => absence.push(absent));
     await turn();
     expect({ synced: test.informer.hasSynced, state: test.informer.health().state }).toEqual({
       synced: true,
@@ -201,7 +203,8 @@ describe('informer', () => {
     client.answers.shift();
     await turn(1000);
     expect(test.seen()).toEqual({ a: 1 });
-    expect(test.informer.health().state).toBe('watching');
+    expect(test.informer.health()).toMatchObject({ state: 'watching', absent: false });
+    expect(absence).toEqual([true, false]);
     await test.stop();
   });
 

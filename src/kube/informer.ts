@@ -9,7 +9,7 @@
 // Only decoded (trimmed) objects are kept. An object that cannot be decoded leaves the store and becomes a problem: its former content must
 // not go on silently.
 import type { ObjectKey, Problem, Result } from '../kernel/index.ts';
-import { type Clock, createBackoff, type Logger, type Metrics, sleep } from '../runtime/index.ts';
+import { type Clock, createBackoff, type Logger, type Metrics, sleep, type Unsubscribe } from '../runtime/index.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, isExpired, isNotFound } from './api-error.ts';
 import { informerMetrics } from './informer-metrics.ts';
@@ -43,6 +43,8 @@ export interface InformerOptions<T> {
 
 export interface InformerHealth {
   readonly state: InformerState;
+  /** Whether the API said last that it does not know the kind. */
+  readonly absent: boolean;
   /** When the server last sent anything; 0 before the first answer. */
   readonly lastProgressMs: number;
   /** When the loop last began or ended anything, failures included: old only if the loop itself hangs. */
@@ -59,6 +61,8 @@ export interface Informer<T> {
   /** Objects that could not be decoded. */
   problems(): ReadonlyMap<ObjectKey, Problem>;
   health(): InformerHealth;
+  /** Called when the API begins or ceases to know the kind. */
+  onAbsence(listener: (absent: boolean) => void): Unsubscribe;
   /** Works until `signal` aborts; never rejects. Call once. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -82,6 +86,8 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   /** Empty: the next step is a list. */
   let resourceVersion = '';
   let notFoundInARow = 0;
+  let absent = false;
+  const absenceListeners = new Set<(absent: boolean) => void>();
   let restarts = 0;
   let lastProgressMs = 0;
   let lastActivityMs = clock.nowMs();
@@ -94,6 +100,13 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   function enter(next: InformerState): void {
     state = next;
     lastActivityMs = clock.nowMs();
+  }
+
+  function setAbsent(next: boolean): void {
+    if (absent === next) return;
+    absent = next;
+    log.info(absent ? 'kind is not known to the API; waiting for it' : 'kind has become known to the API');
+    for (const listener of absenceListeners) listener(absent);
   }
 
   function progressed(): void {
@@ -145,6 +158,7 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
     resourceVersion = version;
     notFoundInARow = 0;
     becomeSynced();
+    setAbsent(false);
   }
 
   function applyEvent(event: WatchEvent): void {
@@ -199,11 +213,11 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
     notFoundInARow++;
     // One stray 404 must not empty a store on which access rules rest.
     if (store.size === 0 || notFoundInARow > 1) {
-      if (state !== 'absent' && notFoundInARow === 1) log.info('kind is not known to the API; waiting for it');
       enter('absent');
       problems = new Map();
       store.replace(new Map());
       becomeSynced();
+      setAbsent(true);
     }
     await sleep(absentPollMs * (0.5 + random()), signal);
   }
@@ -229,7 +243,11 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
       return hasSynced;
     },
     problems: () => problems,
-    health: () => ({ state, lastProgressMs, lastActivityMs, restarts }),
+    health: () => ({ state, absent, lastProgressMs, lastActivityMs, restarts }),
+    onAbsence: listener => {
+      absenceListeners.add(listener);
+      return () => void absenceListeners.delete(listener);
+    },
     run: async signal => {
       while (!signal.aborted) {
         try {

@@ -5,7 +5,7 @@
 //    registering again is an update.
 import { readFile } from 'node:fs/promises';
 import type { KubeConfig, V1CustomResourceDefinition } from '@kubernetes/client-node';
-import operatorModule, { type ResourceEvent } from '@dot-i/k8s-operator';
+import operatorModule, { type ResourceEvent, ResourceEventType, ResourceMetaImpl } from '@dot-i/k8s-operator';
 import { parse } from 'yaml';
 import { AppError, err, objectKey, ok, type Problem, type Result } from '../kernel/index.ts';
 import type { Clock, Logger, Metrics } from '../runtime/index.ts';
@@ -14,7 +14,9 @@ import { createInformer, type Informer, type InformerOptions } from './informer.
 import { isRecord, type RawObject, wholeObject } from './raw-object.ts';
 import { type ResourceType, resourcePath } from './resource-type.ts';
 
-const { default: Operator, ResourceEventType, ResourceMetaImpl } = operatorModule;
+// The package is an ES module compiled to CommonJS: Node's default import of it is all of its exports, that of other loaders is the class.
+const loaded: unknown = operatorModule;
+const Operator = (typeof loaded === 'function' ? loaded : operatorModule.default) as typeof operatorModule.default;
 
 const CRDS = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 

@@ -2,7 +2,7 @@
 import { type MeshConfigSpec, meshConfig, validateSpec } from '../../api/index.ts';
 import { contentHash, meshConfigKey, objectKey, parseDurationMs } from '../../kernel/index.ts';
 import { BACKDATE_MS, judgeIssuer } from '../../identity/index.ts';
-import type { InformerState, Store } from '../../kube/index.ts';
+import type { Store } from '../../kube/index.ts';
 import type { CertificateFacts, IssuerSecretFacts, MeshConfigFacts } from './facts.ts';
 import { ISSUER_PREFIX } from './map.ts';
 import type { Generation } from './rotation.ts';
@@ -14,7 +14,8 @@ export interface MeshConfigStores {
 }
 
 export interface GatherPorts extends MeshConfigStores {
-  readonly certificatesState: () => InformerState;
+  /** Whether the API knows cert-manager's kinds. */
+  readonly certManagerPresent: () => boolean;
   readonly controlNamespace: string;
   /** Whether every proxy of the mesh that is connected has acknowledged trust in these anchors (PEM). */
   readonly rootsHeld: (mesh: string, caPem: string) => boolean;
@@ -108,7 +109,7 @@ export function gather(mesh: string, ports: GatherPorts): MeshInput | undefined 
     object,
     spec: spec.value,
     controlNamespace: namespace,
-    certManager: ports.certificatesState() === 'absent' ? 'absent' : 'present',
+    certManager: ports.certManagerPresent() ? 'present' : 'absent',
     certificate: ports.certificates.get(objectKey({ group: 'cert-manager.io', kind: 'Certificate', namespace, name })),
     source,
     generations: generationsOf(mesh, all, nowMs),

@@ -11,7 +11,7 @@ import {
   type Metrics,
   requeueAfter,
 } from '../../runtime/index.ts';
-import type { InformerState, StatusWriter, WriteGate, Writer } from '../../kube/index.ts';
+import type { StatusWriter, WriteGate, Writer } from '../../kube/index.ts';
 import { apply } from './apply.ts';
 import { decide } from './decide.ts';
 import { gather, type MeshConfigStores } from './gather.ts';
@@ -36,7 +36,8 @@ export { rootsHeld } from './trust-held.ts';
 
 export interface MeshConfigReconcilerOptions {
   readonly stores: MeshConfigStores;
-  readonly certificatesState: () => InformerState;
+  readonly certManagerPresent: () => boolean;
+  readonly onCertManager: (listener: () => void) => void;
   readonly controlNamespace: string;
   readonly rootsHeld: (mesh: string, caPem: string) => boolean;
   readonly gate: WriteGate;
@@ -86,10 +87,9 @@ export function createMeshConfigReconciler(options: MeshConfigReconcilerOptions)
   stores.certificates.onChange(({ before, after }) =>
     [before, after].forEach(object => object && enqueue(meshOfCertificate(object))),
   );
-  return {
-    controller,
-    resync: () => {
-      for (const object of stores.meshConfigs.snapshot().values()) controller.enqueue(object.meta.name, 'low');
-    },
+  const resync = (): void => {
+    for (const object of stores.meshConfigs.snapshot().values()) controller.enqueue(object.meta.name, 'low');
   };
+  options.onCertManager(resync);
+  return { controller, resync };
 }

@@ -6,8 +6,9 @@ import { WEBHOOK_SECRET, type WebhookSecretFacts } from './facts.ts';
 
 export interface ServingCertificate {
   /** Leaf first. */
-  readonly certPem: string;
-  readonly keyPem: string;
+  readonly certificatePem: string;
+  /** PKCS#8; never logged. */
+  readonly privateKeyPem: string;
 }
 
 export interface ServingSource {
@@ -22,7 +23,7 @@ export function createServingSource(secrets: Store<WebhookSecretFacts>, namespac
     current: () => {
       const tls = secrets.get(key)?.tls;
       const usable = tls !== undefined && tls.certificatePem !== '' && tls.privateKeyPem !== '';
-      return usable ? { certPem: tls.certificatePem, keyPem: tls.privateKeyPem } : undefined;
+      return usable ? { certificatePem: tls.certificatePem, privateKeyPem: tls.privateKeyPem } : undefined;
     },
     onChange: listener => secrets.onChange(() => listener()),
   };

@@ -1,0 +1,272 @@
+// The operator as a whole: what is made, what depends on what, in which order it starts and stops. Start: stores in sync -> issuers -> first
+// compilation -> listeners -> ready. Stop: the reverse, under one deadline.
+import { randomUUID } from 'node:crypto';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { CompileOptions } from '../compile/index.ts';
+import { createConfigServer } from '../configserver/index.ts';
+import { createIdentity } from '../identity/index.ts';
+import { createApiClient, createLeadership, createTokenReviewer, isRecord } from '../kube/index.ts';
+import type { ProxyRegistry } from '../model/index.ts';
+import { createClientCa, createOperatorApi, createReviews, fetchMetrics } from '../operatorapi/index.ts';
+import { createFeed } from '../reconcilers/mesh-config/index.ts';
+import { createPublisher } from '../reconcilers/publisher/index.ts';
+import { createServingSource } from '../reconcilers/webhook-config/index.ts';
+import { type Clock, createReadiness, createShutdown, type Logger, type Readiness, sleep } from '../runtime/index.ts';
+import { createAdminServer, judgeLiveness, type PromMetrics } from '../telemetry/index.ts';
+import { createWebhookServer } from '../webhooks/index.ts';
+import type { Options } from './options.ts';
+import { createReconcilers } from './reconcilers.ts';
+import { onCompileInput, takeSnapshot, WatchingOperator } from './stores.ts';
+import { VERSION } from './version.ts';
+import { webhookPorts } from './webhook-ports.ts';
+
+export interface OperatorOptions {
+  readonly options: Options;
+  readonly kubeConfig: KubeConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: PromMetrics;
+  readonly random: () => number;
+}
+
+export interface RunningOperator {
+  readonly readiness: Readiness;
+  /** Ports in use, for options that say 0. */
+  readonly ports: { readonly config: number; readonly webhook: number; readonly api: number; readonly admin: number };
+  /** Whether this replica writes. */
+  leading(): boolean;
+  /** Looks at everything again, as after a change of leader. */
+  resync(): void;
+  /** Names of what did not stop in time. */
+  stop(reason: string): Promise<readonly string[]>;
+}
+
+/** No loop is silent for longer unless it hangs: watches end or are told bookmarks within two minutes. */
+const LIVENESS_MS = 300_000;
+/** A mesh without an issuer must not keep the operator from judging objects and telling what is missing. */
+const IDENTITY_GRACE_MS = 30_000;
+const HOST = '::';
+
+export async function startOperator(input: OperatorOptions): Promise<RunningOperator> {
+  const { options, kubeConfig, clock, log, metrics, random } = input;
+  const { controllers, namespace, clusterDomain } = options;
+  const readiness = createReadiness();
+  const shutdown = createShutdown({ clock, log, deadlineMs: options.shutdownMs });
+  const { signal } = shutdown;
+  const common = { clock, log, metrics, random };
+  metrics.gauge({ name: 'weft_build_info', help: 'Always 1.', labelNames: ['version'] }).set(1, { version: VERSION });
+
+  const storesTask = readiness.task('stores', 'first list of every kind');
+  const compileTask = readiness.task('compile');
+  const listenTask = readiness.task('listeners');
+  const client = createApiClient({ kubeConfig, userAgent: `weft-operator/${VERSION}` });
+  const operator = new WatchingOperator({ ...common, kubeConfig, client, fieldManager: 'weft-operator', namespace });
+  const admin = createAdminServer({
+    metrics,
+    readiness,
+    log,
+    liveness: () => {
+      const loops = operator.informers.map(informer => ({
+        name: `informer ${informer.type.kind}`,
+        ...informer.health(),
+      }));
+      return judgeLiveness(loops, clock, LIVENESS_MS);
+    },
+  });
+  shutdown.onStop('admin', () => admin.close());
+  const adminPort = await admin.listen(options.adminPort, HOST);
+
+  await operator.start();
+  shutdown.onStop('informers', () => {
+    operator.stop();
+    return operator.stopped();
+  });
+  const { stores } = operator;
+  for (const informer of operator.informers) {
+    const task = readiness.task(`store ${informer.type.kind}`);
+    void informer.synced.then(() => task.finish());
+  }
+  storesTask.finish();
+  const synced = Promise.all(operator.informers.map(informer => informer.synced));
+  // A stop while the API server is away must not wait for it.
+  await Promise.race([synced, new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))]);
+
+  const identity = createIdentity({
+    clock,
+    log,
+    controlNamespace: namespace,
+    account: { namespace, serviceAccount: 'weft-operator' },
+    random,
+  });
+  shutdown.onStop('identity', () => identity.close());
+  const feed = createFeed(
+    { meshConfigs: stores.meshConfigs, secrets: stores.issuerSecrets, certificates: stores.certificates.store },
+    identity.issuers,
+    () => clock.nowMs(),
+  );
+  stores.meshConfigs.onChange(feed);
+  stores.issuerSecrets.onChange(feed);
+  feed();
+
+  const compileOptions = (): Omit<CompileOptions, 'nowMs'> => ({
+    clusterDomain,
+    controlNamespace: namespace,
+    trust: identity.issuers.trust(),
+  });
+  const snapshot = () => takeSnapshot(stores.snapshot);
+  const publisher = createPublisher({ snapshot, compileOptions, clock, log, metrics });
+  shutdown.onStop('publisher', () => publisher.close());
+  publisher.onPublish(() => compileTask.finish());
+  onCompileInput(stores.snapshot, () => publisher.request());
+  identity.issuers.onChange(() => publisher.request());
+  publisher.request();
+  await publisher.idle();
+
+  const configServer = createConfigServer({
+    source: publisher,
+    authenticator: createTokenReviewer({ client, audience: 'weft.dev', clock, metrics }),
+    certify: identity.certify,
+    certificates: identity.own,
+    clock,
+    log,
+    metrics,
+  });
+  const registry: ProxyRegistry = configServer.registry;
+  const leadership = createLeadership({
+    ...common,
+    client,
+    namespace,
+    name: 'weft-operator',
+    identity: `${options.podName}_${randomUUID().slice(0, 8)}`,
+  });
+  const reconcilers = createReconcilers({
+    ...common,
+    options,
+    client,
+    stores,
+    identity,
+    publisher,
+    registry,
+    gate: leadership,
+  });
+  const resync = (): void => {
+    for (const reconciler of reconcilers) reconciler.resync();
+  };
+  leadership.onChange(leading => {
+    if (leading) resync();
+  });
+  registry.onChange(() => {
+    // Only a root that waits to sign depends on acknowledgements.
+    const waiting = [...stores.meshConfigs.snapshot().values()].some(mesh => mesh.identity.nextIssuer !== '');
+    if (waiting) reconcilers.find(({ controller }) => controller.name === 'mesh-config')?.resync();
+  });
+  const working = new AbortController();
+  const work = Promise.all(reconcilers.map(({ controller }) => controller.run(working.signal)));
+  const electing = new AbortController();
+  const election = reconcilers.length === 0 ? Promise.resolve() : leadership.run(electing.signal);
+  // Reverse order: the reconcilers end first, so that the lease is given up with nothing under way.
+  shutdown.onStop('lease', () => {
+    electing.abort();
+    return election;
+  });
+  shutdown.onStop('reconcilers', async () => {
+    working.abort();
+    await work;
+  });
+
+  const serving = createServingSource(stores.webhooks.secrets, namespace);
+  const servingTask = readiness.task('serving certificate', `Secret weft-webhook-tls in ${namespace}`);
+  const onServing = (): void => {
+    if (serving.current() !== undefined) servingTask.finish();
+  };
+  serving.onChange(onServing);
+  onServing();
+  if (!controllers.has('webhooks') && !controllers.has('api')) servingTask.finish();
+
+  const ports = { config: 0, webhook: 0, api: 0, admin: adminPort };
+  if (controllers.has('config')) {
+    shutdown.onStop('config server', deadline => configServer.close(deadline.aborted ? 0 : options.shutdownMs / 2));
+    // Closed by its own step, which drains; an aborted signal would cut.
+    ports.config = await configServer.listen({ host: HOST, port: options.configPort }, new AbortController().signal);
+  }
+  if (controllers.has('webhooks')) {
+    const webhooks = createWebhookServer({
+      ...webhookPorts({
+        client,
+        stores,
+        issuers: identity.issuers,
+        options,
+        nativeSidecar: await hasNativeSidecars(client, log, signal),
+        snapshot: () => publisher.current()?.snapshot ?? snapshot(),
+        compileOptions: () => ({ ...compileOptions(), nowMs: clock.nowMs() }),
+      }),
+      certificate: serving,
+      clock,
+      log,
+      metrics,
+    });
+    shutdown.onStop('webhooks', () => webhooks.close());
+    ports.webhook = await webhooks.listen({ host: HOST, port: options.webhookPort }, new AbortController().signal);
+  }
+  if (controllers.has('api')) {
+    const clientCa = createClientCa({ api: client, logger: log, refreshMs: 60_000 });
+    const api = createOperatorApi({
+      port: options.apiPort,
+      host: HOST,
+      version: VERSION,
+      replica: options.podName,
+      ...createReviews({ api: client, maxOpen: 50 }),
+      registry,
+      config: publisher,
+      issuers: identity.issuers,
+      snapshot: () => publisher.current()?.snapshot ?? snapshot(),
+      findings: () => publisher.current() ?? { statuses: new Map(), problems: [] },
+      readiness,
+      fetchMetrics,
+      clock,
+      logger: log,
+      servingCertificate: serving,
+      clientCa,
+    });
+    shutdown.onStop('operator API', () => {
+      clientCa.close();
+      return api.close();
+    });
+    ports.api = await api.listen();
+  }
+  listenTask.finish();
+  waitForIdentity();
+  log.info('operator started', { version: VERSION, controllers: [...controllers], ports });
+  return { readiness, ports, leading: () => leadership.mayWrite(), resync, stop: reason => shutdown.stop(reason) };
+
+  /** Proxies cannot connect before the operator has a certificate of its own, so "ready" waits for the first; but not for ever. */
+  function waitForIdentity(): void {
+    const task = readiness.task(
+      'identity',
+      'no mesh has an issuer yet; see the condition IssuerReady of its MeshConfig',
+    );
+    const look = (): void => {
+      if (identity.own.meshes().length > 0 || stores.meshConfigs.size === 0) task.finish();
+    };
+    identity.own.onChange(look);
+    look();
+    void sleep(IDENTITY_GRACE_MS, signal).then(() => task.finish());
+  }
+}
+
+/** Since Kubernetes 1.29 init containers with restartPolicy Always are on by default. */
+async function hasNativeSidecars(
+  client: ReturnType<typeof createApiClient>,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const version = await client.request({ method: 'GET', path: '/version', signal });
+    const { major, minor } = isRecord(version) ? version : {};
+    const number = (text: unknown): number => Number.parseInt(typeof text === 'string' ? text : '', 10);
+    return number(major) > 1 || number(minor) >= 29;
+  } catch (err) {
+    log.warn('version of the API server is not readable; taking it for a recent one', { err });
+    return true;
+  }
+}
