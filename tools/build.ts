@@ -38,19 +38,31 @@ export async function bundle(name: ProgramName): Promise<string> {
 /**
  * The Kubernetes client has a class for every kind, 18 MB of source, of which we use none; its package does not say that its modules may be left out
  * when nothing of them is used. Source text counts: a running program keeps all of it in memory.
+ *
+ * The operator's base class requires the package whole, for two clients that it makes and for a watch; src/kube replaces every method that
+ * uses them, so here they are empty.
  */
 const withoutUnusedKinds: Plugin = {
   name: 'without-unused-kinds',
   setup(build) {
-    build.onResolve({ filter: /.*/ }, async args => {
-      if (args.pluginData === 'resolving' || !/@kubernetes.client-node/.test(`${args.path} ${args.resolveDir}`))
-        return undefined;
-      const { path, errors, kind, resolveDir } = { ...args, errors: [] };
-      const found = await build.resolve(path, { kind, resolveDir, importer: args.importer, pluginData: 'resolving' });
-      return found.errors.length > errors.length ? undefined : { ...found, sideEffects: false };
+    build.onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
+      if (pluginData === 'resolving' || !/@kubernetes.client-node/.test(`${path} ${resolveDir}`)) return undefined;
+      if (/@dot-i.k8s-operator/.test(importer))
+        return { path: 'client-of-base-class', namespace: 'weft', pluginData: resolveDir };
+      const found = await build.resolve(path, { kind, resolveDir, importer, pluginData: 'resolving' });
+      return found.errors.length > 0 ? undefined : { ...found, sideEffects: false };
     });
+    build.onLoad({ filter: /.*/, namespace: 'weft' }, () => ({ contents: clientOfBaseClass, resolveDir: root }));
   },
 };
+
+const clientOfBaseClass = `
+  export { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+  export { loadYaml } from '@kubernetes/client-node/dist/yaml.js';
+  export class CoreV1Api {}
+  export class ApiextensionsV1Api {}
+  export class Watch { constructor() { throw new Error('src/kube watches'); } }
+`;
 
 const requireBanner = [
   "import { createRequire as createRequireForBundle } from 'node:module';",
