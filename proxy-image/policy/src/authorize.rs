@@ -104,24 +104,32 @@ fn matching_route<'a>(routes: &'a [InboundRoute], request: &impl RequestView) ->
 /// Such a request must not win the grants of a path (`/public/../admin`), so it matches only routes without path conditions. That
 /// is never wider than a match: routes only add authorizations.
 fn has_dot_segments(path: &str) -> bool {
-    // Most paths have no dot at the start of an element; look closer only when there is one, or an escape.
-    let suspicious = path.bytes().any(|byte| matches!(byte, b'%' | b'\\')) || path.contains("/.");
-    suspicious && path_elements(path).any(|element| matches!(element.as_slice(), b"." | b".."))
+    let mut rest = path.as_bytes();
+    // How many dots the element has, as long as it has nothing else.
+    let mut dots = Some(0_u8);
+    let mut parameters = false;
+    while let Some((byte, tail)) = decoded(rest) {
+        rest = tail;
+        match byte {
+            b'/' if matches!(dots, Some(1 | 2)) => return true,
+            b'/' => (dots, parameters) = (Some(0), false),
+            b';' => parameters = true,
+            _ if parameters => {}
+            b'.' => dots = dots.map(|count| count.saturating_add(1)),
+            _ => dots = None,
+        }
+    }
+    matches!(dots, Some(1 | 2))
 }
 
-/// Elements up to their parameters, with `%2e`, `%2f` and `%5c` decoded.
-fn path_elements(path: &str) -> impl Iterator<Item = Vec<u8>> {
-    let decoded = path
-        .replace("%2e", ".")
-        .replace("%2E", ".")
-        .replace("%2f", "/")
-        .replace("%2F", "/")
-        .replace("%5c", "/")
-        .replace("%5C", "/")
-        .replace('\\', "/");
-    decoded
-        .split('/')
-        .map(|element| element.split(';').next().unwrap_or_default().as_bytes().to_vec())
-        .collect::<Vec<_>>()
-        .into_iter()
+/// The next byte of a path with `%2e`, `%2f` and `%5c` decoded and backslashes read as slashes, and what follows it.
+fn decoded(path: &[u8]) -> Option<(u8, &[u8])> {
+    match path {
+        [b'%', b'2', b'e' | b'E', rest @ ..] => Some((b'.', rest)),
+        [b'%', b'2', b'f' | b'F', rest @ ..] | [b'%', b'5', b'c' | b'C', rest @ ..] | [b'\\', rest @ ..] => {
+            Some((b'/', rest))
+        }
+        [byte, rest @ ..] => Some((*byte, rest)),
+        [] => None,
+    }
 }
