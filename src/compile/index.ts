@@ -9,5 +9,6 @@ export { type Plan, whoIs } from './plan/index.ts';
 export { type Mesh, parseMeshConfig } from './parse/index.ts';
 export { type Reason, REASONS } from './reasons.ts';
 export { render } from './render/index.ts';
+export { type Rendered, renderAgain } from './render/inputs.ts';
 export { conditionsOf, programmed, ready, setCondition } from './status.ts';
 export { problemText, validateObject, type ValidationContext } from './validate.ts';

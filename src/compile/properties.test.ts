@@ -1,0 +1,231 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { authorize, type Client } from '../evaluate/index.ts';
+import { canonicalJson, podKey } from '../kernel/index.ts';
+import { snapshotOf, type Workload } from '../model/index.ts';
+import { compile, type Plan, render, renderAgain, whoIs } from './index.ts';
+import { anyObject, cluster, grant, keyOf, NAMES, server } from './testing/generators.ts';
+import { OPTIONS } from './testing/golden-case.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+const PODS = ['a', 'b', 'c'].map(name => podKey('demo', name));
+
+function compiled(objects: readonly Json[]) {
+  return compile(snapshotOf(objects).snapshot, OPTIONS);
+}
+
+/** Everything that comes out of a plan, for every pod that has a proxy. */
+function everything(plan: Plan): unknown {
+  return PODS.map(key => {
+    const who = whoIs(plan, key);
+    return who === undefined ? 'no mesh' : NAMES.map(name => render(plan, who, name) ?? 'none');
+  });
+}
+
+function outcome(objects: readonly Json[]): string {
+  const { plan, statuses, problems } = compiled(objects);
+  return canonicalJson({ everything: everything(plan), statuses: [...statuses], problems });
+}
+
+describe('compile', () => {
+  it('does not depend on the order of objects', () => {
+    const shuffled = cluster.chain(objects =>
+      fc.tuple(fc.constant(objects), fc.shuffledSubarray([...objects], { minLength: objects.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([objects, other]) => {
+        expect(outcome(other)).toBe(outcome(objects));
+      }),
+    );
+  });
+
+  it('gives the same answer twice', () => {
+    fc.assert(
+      fc.property(cluster, objects => {
+        expect(outcome(objects)).toBe(outcome(structuredClone(objects)));
+      }),
+    );
+  });
+
+  it('says something about every object of ours, with the generation that it saw', () => {
+    fc.assert(
+      fc.property(cluster, objects => {
+        const { snapshot } = snapshotOf(objects);
+        const { statuses } = compile(snapshot, OPTIONS);
+        const ours = [
+          snapshot.meshConfigs,
+          snapshot.trafficSplits,
+          snapshot.servers,
+          snapshot.serverAuthorizations,
+        ].flatMap(map => [...map.keys()]);
+        expect([...statuses.keys()]).toEqual(ours.toSorted());
+        for (const status of statuses.values()) {
+          expect(status.observedGeneration).toBe(1);
+          expect(status.conditions.map(({ type }) => type)).toEqual(['Accepted', 'ResolvedRefs']);
+        }
+      }),
+    );
+  });
+
+  it('rendering again after a change gives what rendering anew gives', () => {
+    fc.assert(
+      fc.property(cluster, anyObject, (objects, change) => {
+        const before = snapshotOf(objects).snapshot;
+        const { snapshot: added } = snapshotOf([change]);
+        // As stores do it: what did not change stays the same JavaScript object.
+        const after = Object.fromEntries(
+          Object.entries(before).map(([field, map]) => [
+            field,
+            new Map([...map, ...added[field as keyof typeof added]]),
+          ]),
+        ) as unknown as typeof before;
+        const [first, second] = [compile(before, OPTIONS).plan, compile(after, OPTIONS).plan];
+        for (const key of PODS) {
+          const [who, later] = [whoIs(first, key), whoIs(second, key)];
+          if (who === undefined || later === undefined || who.view.mesh !== later.view.mesh) continue;
+          for (const name of NAMES) {
+            const again = renderAgain({ plan: second, who: later, name }, renderAgain({ plan: first, who, name }));
+            expect(again.resource).toEqual(render(second, later, name));
+          }
+        }
+      }),
+    );
+  });
+
+  it('renders nothing again when nothing has changed', () => {
+    fc.assert(
+      fc.property(cluster, objects => {
+        const { snapshot } = snapshotOf(objects);
+        const [first, second] = [compile(snapshot, OPTIONS).plan, compile(snapshot, OPTIONS).plan];
+        for (const key of PODS) {
+          const who = whoIs(first, key);
+          if (who === undefined) continue;
+          for (const name of NAMES) {
+            const before = renderAgain({ plan: first, who, name });
+            expect(renderAgain({ plan: second, who, name }, before)).toBe(before);
+          }
+        }
+      }),
+    );
+  });
+});
+
+const CLIENTS: readonly Client[] = ['10.1.0.1', '10.9.9.9', '192.0.2.1', 'fd00::1'].flatMap(address =>
+  (
+    [
+      { kind: 'none' },
+      { kind: 'noIdentity' },
+      { kind: 'identity', spiffe: 'spiffe://cluster.local/ns/demo/sa/a', dns: undefined },
+      {
+        kind: 'identity',
+        spiffe: 'spiffe://cluster.local/ns/demo/sa/b',
+        dns: 'b.demo.serviceaccount.identity.weft-system.cluster.local',
+      },
+    ] as const
+  ).map(tls => ({ address, tls })),
+);
+
+/** Every (pod, port, client) that is let in without being audited, apart from probes. */
+function admitted(plan: Plan): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const key of PODS) {
+    const who = whoIs(plan, key);
+    const body = who === undefined ? undefined : render(plan, who, 'workload')?.body;
+    if (body?.kind !== 'workload') continue;
+    for (const port of [80, 8080, 9090, 7]) {
+      for (const client of CLIENTS)
+        if (lets(body.workload, port, client)) found.add(`${key}:${port} ${JSON.stringify(client)}`);
+    }
+  }
+  return found;
+}
+
+function lets(workload: Workload, port: number, client: Client): boolean {
+  const rule = workload.ports.find(candidate => candidate.port === port) ?? workload.defaultPort;
+  return authorize(rule, { client, podIps: [], request: undefined }).kind === 'allow';
+}
+
+function expectNotWider(after: readonly Json[], before: readonly Json[]): void {
+  const allowed = admitted(compiled(before).plan);
+  expect([...admitted(compiled(after).plan)].filter(access => !allowed.has(access))).toEqual([]);
+}
+
+describe('access', () => {
+  it('does not grow when a grant is deleted', () => {
+    fc.assert(
+      fc.property(cluster, grant, (objects, removed) => {
+        const without = objects.filter(object => keyOf(object) !== keyOf(removed));
+        expectNotWider(without, [...without, removed]);
+      }),
+    );
+  });
+
+  it('does not grow when a grant turns invalid', () => {
+    fc.assert(
+      fc.property(
+        cluster,
+        grant,
+        fc.constantFrom<Json>(
+          {},
+          { unauthenticated: true, meshTLS: {} },
+          { unauthenticated: true, networks: [{ cidr: 'x' }] },
+          { unauthenticated: 'yes' },
+        ),
+        (objects, valid, client) => {
+          const others = objects.filter(object => keyOf(object) !== keyOf(valid));
+          const broken = { ...valid, spec: { ...(valid['spec'] as Json), client } };
+          expectNotWider([...others, broken], [...others, valid]);
+        },
+      ),
+    );
+  });
+
+  it('does not grow when a Server turns invalid', () => {
+    fc.assert(
+      fc.property(
+        cluster,
+        server,
+        fc.constantFrom<Json>(
+          { proxyProtocol: 'HTTP' },
+          { accessPolicy: 'everybody' },
+          { podSelector: { matchExpressions: [{ key: 'app', operator: 'In', values: [] }] } },
+          { podSelector: 7 },
+        ),
+        (objects, valid, mistake) => {
+          const others = objects.filter(object => keyOf(object) !== keyOf(valid));
+          const broken = { ...valid, spec: { ...(valid['spec'] as Json), ...mistake } };
+          expectNotWider([...others, broken], [...others, valid]);
+        },
+      ),
+    );
+  });
+
+  it('does not grow when a MeshConfig turns invalid', () => {
+    const mistakes = fc.constantFrom<Json>(
+      { defaultInboundPolicy: 'open' },
+      { transport: 'Fast' },
+      { clusterNetworks: ['everywhere'], defaultInboundPolicy: 'cluster-authenticated' },
+    );
+    fc.assert(
+      fc.property(cluster, mistakes, (objects, mistake) => {
+        const others = objects.filter(object => keyOf(object) !== 'MeshConfig/default');
+        const mesh = (spec: Json) => ({
+          apiVersion: 'weft.dev/v1alpha1',
+          kind: 'MeshConfig',
+          metadata: { name: 'default' },
+          spec,
+        });
+        expectNotWider(
+          [...others, mesh(mistake)],
+          [...others, mesh({ defaultInboundPolicy: 'cluster-authenticated' })],
+        );
+      }),
+    );
+  });
+
+  it('is sometimes granted and sometimes refused in these clusters', () => {
+    const sizes = fc.sample(cluster, 300).map(objects => admitted(compiled(objects).plan).size);
+    expect(sizes.some(size => size > 0)).toBe(true);
+    expect(sizes.some(size => size < Math.max(...sizes))).toBe(true);
+  });
+});

@@ -1,0 +1,107 @@
+import { namespaceKey, parseAddress, podKey, serviceKey } from '../../kernel/index.ts';
+import type { PodFacts, Resource, ServiceFacts, Who } from '../../model/index.ts';
+import type { Plan } from '../plan/index.ts';
+import { nodeOf, type World } from '../resolve/index.ts';
+import { render } from './index.ts';
+
+/** A resource with everything that it was made from. */
+export interface Rendered {
+  readonly resource: Resource | undefined;
+  /** Compared one by one by identity; objects of a snapshot never change. */
+  readonly inputs: readonly unknown[];
+}
+
+/**
+ * Renders, unless nothing that the resource depends on has changed since `before`: then it is the very same. One change in the cluster makes a few
+ * resources new, and all others cost a comparison of pointers.
+ */
+export function renderAgain(
+  ask: { readonly plan: Plan; readonly who: Who; readonly name: string },
+  before?: Rendered,
+): Rendered {
+  const inputs = inputsOf(ask.plan, ask.who, ask.name);
+  const same =
+    before?.inputs.length === inputs.length && inputs.every((input, index) => input === before.inputs[index]);
+  return same ? before : { resource: render(ask.plan, ask.who, ask.name), inputs };
+}
+
+/** Everything that {@link render} looks at for this name, and perhaps more. */
+export function inputsOf(plan: Plan, who: Who, name: string): readonly unknown[] {
+  const { world } = plan;
+  const { options, meshes, snapshot } = world;
+  const general = [options.controlNamespace, options.clusterDomain, meshes.get(who.view.mesh)];
+  if (name === 'trust') return [options.trust.get(who.view.mesh)];
+  if (name === 'workload') {
+    const pod = snapshot.pods.get(who.podKey);
+    return pod === undefined ? [] : [...general, ...podInputs(world, pod)];
+  }
+  const [, kind, rest = ''] = /^([^/]+)\/(.*)$/.exec(name) ?? [];
+  if (kind === 'outbound') return [...general, ...outboundInputs(plan, rest)];
+  const [, namespace = '', service = ''] = /^([^/]+)\/([^/:]+):/.exec(rest) ?? [];
+  const facts = snapshot.services.get(serviceKey(namespace, service));
+  return facts === undefined ? [] : [...general, ...endpointsInputs(world, facts)];
+}
+
+function outboundInputs(plan: Plan, address: string): readonly unknown[] {
+  const { world } = plan;
+  const ip = parseAddress(address)?.ip ?? '';
+  const service = world.servicesByIp.get(ip);
+  if (service === undefined) {
+    const pod = world.podsByIp.get(ip);
+    return pod === undefined ? [] : [...podInputs(world, pod), ...namespaceInputs(world, pod.meta.namespace)];
+  }
+  const split = plan.splits.get(service.key);
+  const routed =
+    split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
+  return [service, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...routed];
+}
+
+function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[] {
+  const slices = world.slices.get(service.key) ?? [];
+  const endpoints = slices.flatMap(slice =>
+    slice.endpoints.map(endpoint => ({ endpoint, namespace: slice.meta.namespace })),
+  );
+  const pods = endpoints.map(({ endpoint, namespace }) =>
+    endpoint.pod === ''
+      ? world.podsByIp.get(endpoint.address)
+      : world.snapshot.pods.get(podKey(namespace, endpoint.pod)),
+  );
+  const namespaces = new Set([
+    service.meta.namespace,
+    ...pods.flatMap(pod => (pod === undefined ? [] : [pod.meta.namespace])),
+  ]);
+  return [
+    service,
+    ...slices,
+    ...pods.flatMap(pod => [pod, pod === undefined ? '' : zoneOf(world, pod.node)]),
+    ...endpoints.map(({ endpoint }) => zoneOf(world, endpoint.node)),
+    ...[...namespaces].flatMap(namespace => namespaceInputs(world, namespace)),
+  ];
+}
+
+function podInputs(world: World, pod: PodFacts): readonly unknown[] {
+  const namespace = pod.meta.namespace;
+  return [
+    pod,
+    zoneOf(world, pod.node),
+    world.snapshot.namespaces.get(namespaceKey(namespace)),
+    ...(world.servers.get(namespace) ?? []),
+    ...(world.grants.get(namespace) ?? []),
+    ...(world.services.get(namespace) ?? []),
+  ];
+}
+
+/** What decides how any pod of the namespace is reached. */
+function namespaceInputs(world: World, namespace: string): readonly unknown[] {
+  return [
+    world.snapshot.namespaces.get(namespaceKey(namespace)),
+    ...(world.servers.get(namespace) ?? []),
+    ...(world.services.get(namespace) ?? []),
+    ...(world.networkPolicies.get(namespace) ?? []),
+  ];
+}
+
+/** The zone, not the node: nodes change with every heartbeat. */
+function zoneOf(world: World, node: string): string {
+  return nodeOf(world, node)?.zone ?? '';
+}

@@ -1,0 +1,188 @@
+/** Random clusters for property tests: small, so that things collide, and with mistakes in them. */
+import * as fc from 'fast-check';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const name = fc.constantFrom('a', 'b', 'c');
+const label = fc.constantFrom('x', 'y');
+const time = fc.constantFrom('2026-01-01T00:00:01Z', '2026-01-01T00:00:02Z');
+const port = fc.constantFrom(80, 8080, 9090);
+
+function object(apiVersion: string, kind: string, parts: { readonly metadata: Json; readonly rest: Json }): Json {
+  return { apiVersion, kind, metadata: { namespace: 'demo', generation: 1, ...parts.metadata }, ...parts.rest };
+}
+
+const pod = fc
+  .record({
+    name,
+    app: label,
+    mesh: fc.constantFrom('default', 'other', undefined),
+    port,
+    policy: fc.constantFrom(undefined, 'deny', 'all-authenticated', 'bogus'),
+  })
+  .map(({ name, app, mesh, port, policy }) =>
+    object('v1', 'Pod', {
+      metadata: {
+        name,
+        uid: `uid-${name}`,
+        labels: { app, ...(mesh === undefined ? {} : { 'weft.dev/proxy': mesh }) },
+        annotations: policy === undefined ? {} : { 'weft.dev/default-inbound-policy': policy },
+      },
+      rest: {
+        spec: {
+          serviceAccountName: name,
+          nodeName: 'n',
+          containers: [
+            {
+              name: 'app',
+              ports: [{ name: 'http', containerPort: port }],
+              readinessProbe: { httpGet: { path: '/ready', port } },
+            },
+          ],
+        },
+        status: { phase: 'Running', podIPs: [{ ip: `10.1.0.${'abc'.indexOf(name) + 1}` }] },
+      },
+    }),
+  );
+
+const service = fc
+  .record({ name, app: label, port, type: fc.constantFrom('ClusterIP', 'ClusterIP', 'ExternalName') })
+  .map(({ name, app, port, type }) =>
+    object('v1', 'Service', {
+      metadata: { name },
+      rest: {
+        spec: {
+          type,
+          clusterIP: `10.96.0.${'abc'.indexOf(name) + 1}`,
+          selector: { app },
+          ports: [{ port: 80, targetPort: port }],
+        },
+      },
+    }),
+  );
+
+const slice = fc
+  .record({ name, ready: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), port })
+  .map(({ name, ready, port }) =>
+    object('discovery.k8s.io/v1', 'EndpointSlice', {
+      metadata: { name, labels: { 'kubernetes.io/service-name': name } },
+      rest: {
+        addressType: 'IPv4',
+        ports: [{ name: '', port }],
+        endpoints: ready.map((ready, index) => ({
+          addresses: [`10.1.0.${index + 1}`],
+          conditions: { ready },
+          targetRef: { kind: 'Pod', name: 'abc'[index], uid: `uid-${'abc'[index] ?? ''}` },
+        })),
+      },
+    }),
+  );
+
+const split = fc
+  .record({
+    name,
+    time,
+    root: name,
+    backends: fc.array(fc.record({ service: name, weight: fc.constantFrom(0, 1, 90, '500m', -1) }), { maxLength: 3 }),
+  })
+  .map(({ name, time, root, backends }) =>
+    object('split.smi-spec.io/v1alpha4', 'TrafficSplit', {
+      metadata: { name, creationTimestamp: time },
+      rest: { spec: { service: root, backends } },
+    }),
+  );
+
+export const server = fc
+  .record({
+    name,
+    time,
+    app: fc.constantFrom('x', 'y', undefined),
+    port: fc.constantFrom(80, 8080, 'http'),
+    access: fc.constantFrom('deny', 'all-authenticated', 'audit'),
+    protocol: fc.constantFrom('HTTP/1', 'unknown', 'bogus'),
+  })
+  .map(({ name, time, app, port, access, protocol }) =>
+    object('policy.linkerd.io/v1beta3', 'Server', {
+      metadata: { name, creationTimestamp: time, labels: { app: app ?? 'none' } },
+      rest: {
+        spec: {
+          podSelector: app === undefined ? {} : { matchLabels: { app } },
+          port,
+          accessPolicy: access,
+          proxyProtocol: protocol,
+        },
+      },
+    }),
+  );
+
+export const grant = fc
+  .record({
+    name,
+    server: name,
+    client: fc.constantFrom<Json>(
+      { unauthenticated: true, networks: [{ cidr: '0.0.0.0/0' }] },
+      { unauthenticated: true, meshTLS: { identities: ['*'] } },
+      { meshTLS: { identities: ['*'] } },
+      { meshTLS: { serviceAccounts: [{ name: 'a' }] }, networks: [{ cidr: '10.0.0.0/8', except: ['10.1.0.0/30'] }] },
+      { networks: [{ cidr: 'nonsense' }], unauthenticated: true },
+      {},
+    ),
+  })
+  .map(({ name, server, client }) =>
+    object('policy.linkerd.io/v1beta1', 'ServerAuthorization', {
+      metadata: { name },
+      rest: { spec: { server: { name: server }, client } },
+    }),
+  );
+
+const networkPolicy = fc.record({ name, app: label }).map(({ name, app }) =>
+  object('networking.k8s.io/v1', 'NetworkPolicy', {
+    metadata: { name },
+    rest: { spec: { podSelector: { matchLabels: { app } }, policyTypes: ['Ingress'] } },
+  }),
+);
+
+const mesh = fc
+  .record({
+    name: fc.constantFrom('default', 'other'),
+    policy: fc.constantFrom('deny', 'all-unauthenticated', 'cluster-authenticated'),
+  })
+  .map(({ name, policy }) => ({
+    apiVersion: 'weft.dev/v1alpha1',
+    kind: 'MeshConfig',
+    metadata: { name, generation: 1 },
+    spec: { defaultInboundPolicy: policy },
+  }));
+
+export const anyObject: fc.Arbitrary<Json> = fc.oneof(
+  pod,
+  pod,
+  service,
+  slice,
+  split,
+  server,
+  grant,
+  networkPolicy,
+  mesh,
+);
+
+/** Objects with a name of their own each: of two with the same key only the last counts, which would depend on their order. */
+export const cluster: fc.Arbitrary<readonly Json[]> = fc
+  .array(anyObject, { maxLength: 25 })
+  .map(objects => [...new Map(objects.map(object => [keyOf(object), object])).values()]);
+
+export function keyOf(object: Json): string {
+  return `${String(object['kind'])}/${String((object['metadata'] as Json)['name'])}`;
+}
+
+/** Every resource that such a cluster can have. */
+export const NAMES: readonly string[] = [
+  'workload',
+  'trust',
+  ...[1, 2, 3].flatMap(index => [
+    `outbound/10.96.0.${index}:80`,
+    `outbound/10.96.0.${index}:81`,
+    `outbound/10.1.0.${index}:8080`,
+  ]),
+  ...['a', 'b', 'c'].map(service => `endpoints/demo/${service}:80`),
+];
