@@ -1,6 +1,7 @@
 //! Real HTTP/2 clients and servers around the production code: the client over a pipe, servers on loopback.
 
 mod bodies;
+mod liveness;
 mod requests;
 mod upstreams;
 
