@@ -78,7 +78,7 @@ describe('a pod', () => {
       { kind: 'ReplicaSet', name: 'web-5d8f' },
     ],
     ['of a StatefulSet is told as that', 'StatefulSet', 'db', {}, { kind: 'StatefulSet', name: 'db' }],
-  ])('%s', (_, kind, name, labels, owner) => {
+  ])('%s', (_, kind, name, ...[labels, owner]) => {
     expect(
       decodedPod({
         metadata: {
