@@ -13,8 +13,6 @@ import type { ProxyRecord, Transport } from './proxy-record.ts';
 /** The revision of the protocol that this operator speaks. */
 const PROTOCOL = 1;
 const HELLO_MS = 10_000;
-/** How long a client may take to read why its stream ends before its connection is cut. */
-const END_GRACE_MS = 5_000;
 
 export type StreamCall = ServerDuplexStream<Buffer, Buffer>;
 
@@ -25,8 +23,14 @@ export interface ConfigServiceOptions extends CallerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly maxStreams: number;
+  readonly ending: Ending;
+}
+
+export interface Ending {
   /** Cuts the connection that a call came over. */
   readonly cut: (peer: string) => void;
+  /** How long a client may take to read why its stream ends before its connection is cut. */
+  readonly graceMs: number;
 }
 
 export type StreamHandler = (mesh: string, call: StreamCall) => void;
@@ -56,7 +60,7 @@ export function createStreamHandler(options: ConfigServiceOptions): StreamHandle
   function refuse(call: StreamCall, reason: StreamRefusal, error: AppError): void {
     options.metrics.refused(reason);
     options.log.info('stream refused', { peer: call.getPeer(), reason, err: error.message });
-    endCall(call, error, options.cut);
+    endCall(call, error, options.ending);
   }
 
   async function accept(mesh: string, call: StreamCall, signal: AbortSignal): Promise<void> {
@@ -89,7 +93,7 @@ export function createStreamHandler(options: ConfigServiceOptions): StreamHandle
       const fault = helloFault(hello);
       if (fault !== undefined) return fail('protocol', fault);
       const { who, identity } = caller;
-      proxy = options.hub.open({ who, podUid: identity.uid, hello, transport: transportOf(call, options.cut) });
+      proxy = options.hub.open({ who, podUid: identity.uid, hello, transport: transportOf(call, options.ending) });
     };
 
     call.on('data', (bytes: Buffer) => {
@@ -139,20 +143,20 @@ function placeFault(message: ClientMessage, greeted: boolean): AppError | undefi
   return undefined;
 }
 
-function transportOf(call: StreamCall, cut: (peer: string) => void): Transport {
+function transportOf(call: StreamCall, ending: Ending): Transport {
   return {
     write: (bytes, done) => {
       call.write(bytes, (error: Error | null | undefined) => {
         if (error === null || error === undefined) done();
       });
     },
-    end: error => endCall(call, error, cut),
+    end: error => endCall(call, error, ending),
   };
 }
 
-function endCall(call: StreamCall, error: AppError, cut: (peer: string) => void): void {
+function endCall(call: StreamCall, error: AppError, { cut, graceMs }: Ending): void {
   const peer = call.getPeer();
-  const timer = setTimeout(() => cut(peer), END_GRACE_MS).unref();
+  const timer = setTimeout(() => cut(peer), graceMs).unref();
   for (const event of ['cancelled', 'close'] as const) call.once(event, () => clearTimeout(timer));
   call.emit('error', grpcStatus(error));
 }

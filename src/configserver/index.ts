@@ -39,6 +39,8 @@ export interface ConfigServerLimits {
   /** Encoded messages kept for sharing. */
   readonly frameBytes: number;
   readonly podWaitMs: number;
+  /** For a client to read why its stream ends. */
+  readonly endGraceMs: number;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
 }
@@ -56,6 +58,7 @@ const DEFAULTS: ConfigServerLimits = {
   windowBytes: 64 * 1024,
   frameBytes: 32 * 1024 * 1024,
   podWaitMs: 10_000,
+  endGraceMs: 5_000,
   keepaliveMs: 20_000,
   keepaliveTimeoutMs: 10_000,
 };
@@ -81,7 +84,7 @@ export function createConfigServer(options: ConfigServerOptions): ConfigServer {
       clock,
       log,
       maxStreams: limits.maxStreams,
-      cut: peer => listener.cut(peer),
+      ending: { cut: peer => listener.cut(peer), graceMs: limits.endGraceMs },
     }),
     certify: createCertifyHandler({ ...callers, certify: options.certify, codec, metrics, log }),
     keepaliveMs: limits.keepaliveMs,

@@ -1,16 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it, vi } from 'vitest';
-import { createIdentity } from '../identity/index.ts';
-import { aMesh, anAuthority } from '../identity/testing.ts';
-import { silentLogger } from '../runtime/index.ts';
-import { recordingMetrics } from '../runtime/recording.ts';
-import { createConfigServer } from './index.ts';
-import { type TestProxy, aResource, aSource, aWho, anAuthenticator, connectProxy } from './testing.ts';
+import { OUTBOUND, aConfigServer } from './testing/fixture.ts';
+import type { TestProxy } from './testing/proxy.ts';
+import { aResource, aWho } from './testing/source.ts';
 
 const STREAMS = 1_000;
 const ROUNDS = 5;
-const OUTBOUND = 'outbound/10.0.0.1:80';
 const text = (round: number): string => `${round}`.padStart(2_000, 'x');
 
 setFlagsFromString('--expose-gc');
@@ -18,29 +14,9 @@ const collect = runInNewContext('gc') as () => void;
 
 // Clients and server share this process and its one thread, so the times are those of both together.
 it('1,000 streams all get every settled version, encoded once, and a second batch of pushes holds no more memory than the first', async () => {
-  const nowMs = Date.now();
-  const authority = await anAuthority({ nowMs });
-  const identity = createIdentity({
-    clock: { nowMs: () => Date.now() },
-    log: silentLogger,
-    controlNamespace: 'weft-system',
-    account: { namespace: 'weft-system', serviceAccount: 'weft-operator' },
-  });
-  identity.issuers.update([aMesh(authority.secret)]);
-  await vi.waitUntil(() => identity.own.get('default') !== undefined);
-  const source = aSource(Array.from({ length: STREAMS }, (_, index) => aWho(`pod-${index}`)));
+  const pods = Array.from({ length: STREAMS }, (_, index) => aWho(`pod-${index}`));
+  const { proxy, source, server, metrics, close } = await aConfigServer({ pods });
   source.resources.set(OUTBOUND, aResource(OUTBOUND, text(0)));
-  const metrics = recordingMetrics();
-  const server = createConfigServer({
-    source,
-    authenticator: anAuthenticator,
-    certify: identity.certify,
-    certificates: identity.own,
-    clock: { nowMs: () => Date.now() },
-    log: silentLogger,
-    metrics,
-  });
-  const port = await server.listen({ host: '127.0.0.1', port: 0 }, new AbortController().signal);
   const proxies: TestProxy[] = [];
   const settled = (version: string): boolean =>
     server.registry
@@ -51,9 +27,7 @@ it('1,000 streams all get every settled version, encoded once, and a second batc
     vi.waitUntil(() => settled(version), { timeout: 20_000, interval: 20 });
 
   for (let index = 0; index < STREAMS; index += 50) {
-    const batch = Array.from({ length: 50 }, (_, offset) =>
-      connectProxy({ port, root: authority.root, token: `pod-${index + offset}` }),
-    );
+    const batch = Array.from({ length: 50 }, (_, offset) => proxy({ token: `pod-${index + offset}` }));
     proxies.push(...batch);
     for (const proxy of batch) proxy.send({ kind: 'subscribe', names: [OUTBOUND] });
     await Promise.all(batch.map(proxy => proxy.message(2)));
@@ -88,6 +62,5 @@ it('1,000 streams all get every settled version, encoded once, and a second batc
 
   for (const proxy of proxies) proxy.close();
   await vi.waitUntil(() => metrics.value('weft_config_streams') === 0, { timeout: 10_000 });
-  await server.close(1_000);
-  identity.close();
+  await close();
 }, 90_000);
