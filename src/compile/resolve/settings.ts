@@ -44,6 +44,8 @@ export function settingProblems(world: World): readonly Problem[] {
 
 function settingFaults(object: ObjectKey, { annotations }: ObjectMeta): readonly Problem[] {
   const faults: Problem[] = [];
+  // Most objects have none, and this is asked of every one of them.
+  if (Object.keys(annotations).length === 0) return faults;
   const report = (name: Parameters<typeof setting>[1], fault: string): void => {
     const path = `metadata.annotations["${settingKey(annotations, name)}"]`;
     faults.push({ object, path, reason: 'InvalidSetting', message: `${path}: ${fault}.`, severity: 'warning' });
