@@ -43,7 +43,8 @@ fn ask(address: SocketAddr) -> io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
     stream.set_read_timeout(Some(ATTEMPT))?;
     stream.set_write_timeout(Some(ATTEMPT))?;
-    write!(stream, "GET /ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let request = format!("GET /ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut line = String::new();
     BufReader::new(io::Read::take(stream, 1024)).read_line(&mut line)?;
     let status =
@@ -53,7 +54,7 @@ fn ask(address: SocketAddr) -> io::Result<u16> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::time::Duration;
 
@@ -67,10 +68,12 @@ mod tests {
             let answers = ["HTTP/1.1 503 x\r\n\r\n", "nonsense\r\n", "HTTP/1.1 200 OK\r\n\r\n"];
             answers.map(|answer| {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 512];
-                let length = stream.read(&mut request).unwrap();
+                // All of it: closing with bytes unread would reset the connection and lose the answer.
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+                let first = lines.next();
+                assert!(lines.any(|line| line.is_empty()));
                 stream.write_all(answer.as_bytes()).unwrap();
-                request[..length].starts_with(b"GET /ready HTTP/1.1\r\n")
+                first.as_deref() == Some("GET /ready HTTP/1.1")
             })
         });
         await_ready(address, Duration::from_secs(20)).unwrap();

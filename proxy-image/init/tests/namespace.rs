@@ -1,6 +1,6 @@
 //! The rules in a real network namespace, with real connections in both directions.
 //!
-//! The program is its own helper: with a role as first argument it applies rules, serves or connects inside a namespace. Needs root
+//! The program plays every part itself: with a role as first argument it applies rules, serves or connects inside a namespace. Needs root
 //! (namespaces, uids), `ip` and `nft`; without root it says so and passes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

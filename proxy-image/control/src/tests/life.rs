@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use weft_policy::model::{BackendTarget, EndpointSet, OutboundKind};
 
-use super::operator::{Operator, Session};
+use super::operator::{Link, Operator};
 use super::pki::Pki;
 use super::resources::{delta, endpoints, outbound, workload};
 use super::{Folder, config, ready, soon};
@@ -47,56 +47,56 @@ pub(super) async fn established(
     operator: &mut Operator,
     folder: &Folder,
     pki: &Pki,
-) -> (Control, Session, watch::Receiver<Resolution>) {
+) -> (Control, Link, watch::Receiver<Resolution>) {
     let control = Control::start(config(operator, folder, pki));
-    let mut session = operator.session().await;
-    let hello = session.hello().await;
+    let mut link = operator.link().await;
+    let hello = link.hello().await;
     assert_eq!((hello.protocol, hello.held.len(), hello.proxy_version.as_str()), (1, 0, "test"));
-    assert_eq!(session.token, "Bearer token-1");
+    assert_eq!(link.token, "Bearer token-1");
     assert!(!control.ready(), "nothing is held yet");
 
-    session.upsert(1, "workload", "w1", workload()).await;
-    assert_eq!(session.acked().await, 1);
+    link.upsert(1, "workload", "w1", workload()).await;
+    assert_eq!(link.acked().await, 1);
     ready(&control).await;
 
     let asking = tokio::spawn({
         let control = control.clone();
         async move { control.outbound(ADDRESS.parse().unwrap()).await.resolution }
     });
-    assert_eq!(session.subscribed().await, [OUTBOUND]);
-    session.upsert(2, OUTBOUND, "o1", outbound(&["v1"])).await;
-    assert_eq!(session.subscribed().await, [V1]);
-    session.upsert(3, V1, "e1", endpoints(&["10.0.0.2", "10.0.0.1"])).await;
+    assert_eq!(link.subscribed().await, [OUTBOUND]);
+    link.upsert(2, OUTBOUND, "o1", outbound(&["v1"])).await;
+    assert_eq!(link.subscribed().await, [V1]);
+    link.upsert(3, V1, "e1", endpoints(&["10.0.0.2", "10.0.0.1"])).await;
     // The endpoints come into force first, then the route that names them.
-    assert_eq!((session.acked().await, session.acked().await), (3, 2));
+    assert_eq!((link.acked().await, link.acked().await), (3, 2));
     let resolution = asking.await.unwrap();
     assert_eq!(backends(&resolution), [V1]);
-    (control, session, resolution)
+    (control, link, resolution)
 }
 
 #[tokio::test]
 async fn a_route_comes_into_force_when_all_its_endpoints_are_held_and_never_half() {
     let (folder, pki) = (Folder::new("life"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (control, mut session, resolution) = established(&mut operator, &folder, &pki).await;
+    let (control, mut link, resolution) = established(&mut operator, &folder, &pki).await;
     let v1 = control.endpoints(V1);
     assert_eq!(addresses(&v1), ["10.0.0.1:8080", "10.0.0.2:8080"], "sorted by address");
 
-    session.upsert(4, OUTBOUND, "o2", outbound(&["v1", "v2"])).await;
-    assert_eq!(session.subscribed().await, [V2]);
+    link.upsert(4, OUTBOUND, "o2", outbound(&["v1", "v2"])).await;
+    assert_eq!(link.subscribed().await, [V2]);
     // Something else is acknowledged meanwhile: the route still waits.
-    session.upsert(5, V1, "e2", endpoints(&["10.0.0.1"])).await;
-    assert_eq!(session.acked().await, 5);
+    link.upsert(5, V1, "e2", endpoints(&["10.0.0.1"])).await;
+    assert_eq!(link.acked().await, 5);
     assert_eq!(backends(&resolution), [V1], "the old route stays until the new one is complete");
 
     // A newer route replaces the one that waits, which is never acknowledged.
-    session.upsert(6, OUTBOUND, "o3", outbound(&["v2"])).await;
-    session.upsert(7, V2, "f1", endpoints(&["10.0.1.1"])).await;
-    assert_eq!((session.acked().await, session.acked().await), (7, 6));
+    link.upsert(6, OUTBOUND, "o3", outbound(&["v2"])).await;
+    link.upsert(7, V2, "f1", endpoints(&["10.0.1.1"])).await;
+    assert_eq!((link.acked().await, link.acked().await), (7, 6));
     assert_eq!(backends(&resolution), [V2]);
 
-    session.remove(8, OUTBOUND).await;
-    assert_eq!(session.acked().await, 8);
+    link.remove(8, OUTBOUND).await;
+    assert_eq!(link.acked().await, 8);
     assert_eq!(backends(&resolution), ["Unknown"]);
 }
 
@@ -104,17 +104,17 @@ async fn a_route_comes_into_force_when_all_its_endpoints_are_held_and_never_half
 async fn a_delta_applies_on_top_of_its_base_only() {
     let (folder, pki) = (Folder::new("delta"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (control, mut session, _resolution) = established(&mut operator, &folder, &pki).await;
+    let (control, mut link, _resolution) = established(&mut operator, &folder, &pki).await;
     let v1 = control.endpoints(V1);
     let kept = Arc::clone(&v1.borrow().as_ref().unwrap()[0]);
 
-    session.upsert(4, V1, "e2", delta("e1", &["10.0.0.3"], &["10.0.0.2"])).await;
-    assert_eq!(session.acked().await, 4);
+    link.upsert(4, V1, "e2", delta("e1", &["10.0.0.3"], &["10.0.0.2"])).await;
+    assert_eq!(link.acked().await, 4);
     assert_eq!(addresses(&v1), ["10.0.0.1:8080", "10.0.0.3:8080"]);
     assert!(Arc::ptr_eq(&kept, &v1.borrow().as_ref().unwrap()[0]), "an endpoint that did not change stays itself");
 
-    session.upsert(5, V1, "e4", delta("e3", &["10.0.0.4"], &[])).await;
-    let Kind::Nack(nack) = session.next().await else { panic!("not a nack") };
+    link.upsert(5, V1, "e4", delta("e3", &["10.0.0.4"], &[])).await;
+    let Kind::Nack(nack) = link.next().await else { panic!("not a nack") };
     assert_eq!((nack.nonce, nack.resource.as_str(), nack.reason.as_str()), (5, V1, "base"));
     assert_eq!(addresses(&v1), ["10.0.0.1:8080", "10.0.0.3:8080"]);
 }
@@ -123,20 +123,20 @@ async fn a_delta_applies_on_top_of_its_base_only() {
 async fn a_bad_resource_is_refused_alone_and_the_old_one_stays() {
     let (folder, pki) = (Folder::new("nack"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (control, mut session, resolution) = established(&mut operator, &folder, &pki).await;
+    let (control, mut link, resolution) = established(&mut operator, &folder, &pki).await;
 
     let Resource::Outbound(mut unknown) = outbound(&["v2"]) else { panic!("not an outbound") };
     unknown.protocol = 99;
-    session.upsert(4, OUTBOUND, "o2", Resource::Outbound(unknown)).await;
+    link.upsert(4, OUTBOUND, "o2", Resource::Outbound(unknown)).await;
     // Another kind than the name says, an unknown name, and a message of a kind from the future.
-    session.upsert(5, V1, "e2", workload()).await;
-    session.upsert(6, "future/thing", "x", workload()).await;
-    session.send(ServerMessage { nonce: 7, kind: None }).await;
-    session.upsert(8, V1, "e3", endpoints(&["10.0.0.9"])).await;
+    link.upsert(5, V1, "e2", workload()).await;
+    link.upsert(6, "future/thing", "x", workload()).await;
+    link.send(ServerMessage { nonce: 7, kind: None }).await;
+    link.upsert(8, V1, "e3", endpoints(&["10.0.0.9"])).await;
 
     let mut refused = Vec::new();
     let acked = loop {
-        match session.next().await {
+        match link.next().await {
             Kind::Nack(nack) => refused.push((nack.nonce, nack.resource, nack.reason)),
             Kind::Ack(ack) => break ack.nonce,
             other => panic!("unexpected {other:?}"),
@@ -144,7 +144,7 @@ async fn a_bad_resource_is_refused_alone_and_the_old_one_stays() {
     };
     soon("all refusals", || control.stats().nacks == 4).await;
     while refused.len() < 4 {
-        let Kind::Nack(nack) = session.next().await else { panic!("not a nack") };
+        let Kind::Nack(nack) = link.next().await else { panic!("not a nack") };
         refused.push((nack.nonce, nack.resource, nack.reason));
     }
     assert_eq!(acked, 8);
@@ -162,22 +162,22 @@ async fn a_bad_resource_is_refused_alone_and_the_old_one_stays() {
 async fn an_address_that_the_operator_does_not_know_is_unknown_and_may_become_known() {
     let (folder, pki) = (Folder::new("unknown"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (control, mut session, _resolution) = established(&mut operator, &folder, &pki).await;
+    let (control, mut link, _resolution) = established(&mut operator, &folder, &pki).await;
     let address: SocketAddr = "[fd00::1]:443".parse().unwrap();
     let asking = tokio::spawn({
         let control = control.clone();
         async move { control.outbound(address).await.resolution }
     });
-    assert_eq!(session.subscribed().await, ["outbound/[fd00::1]:443"]);
-    session.remove(4, "outbound/[fd00::1]:443").await;
+    assert_eq!(link.subscribed().await, ["outbound/[fd00::1]:443"]);
+    link.remove(4, "outbound/[fd00::1]:443").await;
     let mut resolution = asking.await.unwrap();
-    assert_eq!(session.acked().await, 4);
+    assert_eq!(link.acked().await, 4);
     assert_eq!(backends(&resolution), ["Unknown"]);
 
     // Both name a Service port that is already held: nothing is asked, and it is in force at once.
     let Resource::Outbound(mut known) = outbound(&["v1"]) else { panic!("not an outbound") };
     known.protocol = Protocol::Opaque.into();
-    session.upsert(5, "outbound/[fd00::1]:443", "x1", Resource::Outbound(known)).await;
-    assert_eq!(session.acked().await, 5);
+    link.upsert(5, "outbound/[fd00::1]:443", "x1", Resource::Outbound(known)).await;
+    assert_eq!(link.acked().await, 5);
     resolution.wait_for(|resolution| matches!(resolution, Resolution::Known(_))).await.unwrap();
 }

@@ -43,7 +43,7 @@ pub(super) struct Operator {
     pub(super) certify: Arc<Mutex<Certify>>,
     /// While true, a stream is read but not answered: no headers come.
     pub(super) withhold: watch::Sender<bool>,
-    sessions: mpsc::UnboundedReceiver<Session>,
+    links: mpsc::UnboundedReceiver<Link>,
     service: Service,
     pki: Arc<Pki>,
     name: String,
@@ -51,7 +51,7 @@ pub(super) struct Operator {
 }
 
 /// One configuration stream.
-pub(super) struct Session {
+pub(super) struct Link {
     pub(super) token: String,
     sender: mpsc::Sender<Result<ServerMessage, Status>>,
     messages: mpsc::UnboundedReceiver<Kind>,
@@ -59,7 +59,7 @@ pub(super) struct Session {
 
 #[derive(Clone)]
 struct Service {
-    sessions: mpsc::UnboundedSender<Session>,
+    links: mpsc::UnboundedSender<Link>,
     certify: Arc<Mutex<Certify>>,
     withhold: watch::Receiver<bool>,
 }
@@ -70,7 +70,7 @@ impl Operator {
     }
 
     pub(super) async fn start_as(pki: &Arc<Pki>, name: &str) -> Self {
-        let (sender, sessions) = mpsc::unbounded_channel();
+        let (sender, links) = mpsc::unbounded_channel();
         let certify = Arc::new(Mutex::new(Certify {
             issuer: Arc::clone(pki),
             lifetime: Duration::from_secs(3600),
@@ -80,10 +80,10 @@ impl Operator {
             tokens: Vec::new(),
         }));
         let withhold = watch::Sender::new(false);
-        let service = Service { sessions: sender, certify: Arc::clone(&certify), withhold: withhold.subscribe() };
+        let service = Service { links: sender, certify: Arc::clone(&certify), withhold: withhold.subscribe() };
         let (pki, name) = (Arc::clone(pki), name.to_owned());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut operator = Self { address, certify, withhold, sessions, service, pki, name, tasks: JoinSet::new() };
+        let mut operator = Self { address, certify, withhold, links, service, pki, name, tasks: JoinSet::new() };
         operator.resume().await;
         operator
     }
@@ -121,16 +121,16 @@ impl Operator {
         self.tasks.spawn(async move { server.await.unwrap() });
     }
 
-    pub(super) async fn session(&mut self) -> Session {
-        tokio::time::timeout(DEADLINE, self.sessions.recv()).await.expect("no stream in time").unwrap()
+    pub(super) async fn link(&mut self) -> Link {
+        tokio::time::timeout(DEADLINE, self.links.recv()).await.expect("no stream in time").unwrap()
     }
 
-    pub(super) fn has_session(&mut self) -> bool {
-        self.sessions.try_recv().is_ok()
+    pub(super) fn has_link(&mut self) -> bool {
+        self.links.try_recv().is_ok()
     }
 }
 
-impl Session {
+impl Link {
     pub(super) async fn next(&mut self) -> Kind {
         tokio::time::timeout(DEADLINE, self.messages.recv()).await.expect("no message in time").expect("stream ended")
     }
@@ -186,7 +186,7 @@ impl ConfigService for Service {
                 drop(seen.send(message.kind.unwrap()));
             }
         });
-        drop(self.sessions.send(Session { token, sender, messages }));
+        drop(self.links.send(Link { token, sender, messages }));
         drop(self.withhold.clone().wait_for(|withhold| !withhold).await);
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

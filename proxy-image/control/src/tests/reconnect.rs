@@ -20,10 +20,10 @@ use crate::types::Resolution;
 async fn everything_known_goes_on_while_the_operator_is_away_and_the_next_hello_says_what_is_held() {
     let (folder, pki) = (Folder::new("away"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (control, session, resolution) = established(&mut operator, &folder, &pki).await;
+    let (control, link, resolution) = established(&mut operator, &folder, &pki).await;
     let connected = control.connected();
     operator.stop().await;
-    drop(session);
+    drop(link);
     soon("disconnected", || !*connected.borrow()).await;
 
     assert!(control.ready());
@@ -42,14 +42,14 @@ async fn everything_known_goes_on_while_the_operator_is_away_and_the_next_hello_
 
     folder.write("token", "token-2\n");
     operator.resume().await;
-    let mut session = operator.session().await;
-    assert_eq!(session.token, "Bearer token-2", "the token is read anew");
-    let hello = session.hello().await;
+    let mut link = operator.link().await;
+    assert_eq!(link.token, "Bearer token-2", "the token is read anew");
+    let hello = link.hello().await;
     let held: Vec<_> = hello.held.iter().map(|held| (held.name.as_str(), held.version.as_str())).collect();
     assert_eq!(held, [("workload", "w1"), ("outbound/10.96.0.1:80", "o1"), ("endpoints/demo/v1:80", "e1")]);
-    assert_eq!(session.subscribed().await, ["outbound/10.96.0.2:80"]);
-    session.upsert(1, "outbound/10.96.0.2:80", "p1", outbound(&["v1"])).await;
-    assert_eq!(session.acked().await, 1);
+    assert_eq!(link.subscribed().await, ["outbound/10.96.0.2:80"]);
+    link.upsert(1, "outbound/10.96.0.2:80", "p1", outbound(&["v1"])).await;
+    assert_eq!(link.acked().await, 1);
     assert!(matches!(*unknown.borrow(), Resolution::Known(_)), "the answer reaches whoever still holds the address");
     assert!(*connected.borrow());
 }
@@ -58,14 +58,14 @@ async fn everything_known_goes_on_while_the_operator_is_away_and_the_next_hello_
 async fn a_route_that_was_waiting_when_the_stream_ended_is_asked_for_again() {
     let (folder, pki) = (Folder::new("staged"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
-    let (_control, mut session, _resolution) = established(&mut operator, &folder, &pki).await;
-    session.upsert(4, "outbound/10.96.0.1:80", "o2", outbound(&["v2"])).await;
-    assert_eq!(session.subscribed().await, ["endpoints/demo/v2:80"]);
-    drop(session);
-    let mut session = operator.session().await;
-    let hello = session.hello().await;
+    let (_control, mut link, _resolution) = established(&mut operator, &folder, &pki).await;
+    link.upsert(4, "outbound/10.96.0.1:80", "o2", outbound(&["v2"])).await;
+    assert_eq!(link.subscribed().await, ["endpoints/demo/v2:80"]);
+    drop(link);
+    let mut link = operator.link().await;
+    let hello = link.hello().await;
     assert!(hello.held.iter().any(|held| held.name == "outbound/10.96.0.1:80" && held.version == "o1"));
-    assert_eq!(session.subscribed().await, ["endpoints/demo/v2:80"]);
+    assert_eq!(link.subscribed().await, ["endpoints/demo/v2:80"]);
 }
 
 /// A wire that can be cut without either end being told.
@@ -109,9 +109,9 @@ async fn a_peer_that_falls_silent_is_left() {
     config.address = address.to_string();
     config.timeouts.keepalive = (Duration::from_millis(100), Duration::from_millis(200));
     let control = Control::start(config);
-    let mut session = operator.session().await;
-    session.hello().await;
-    session.upsert(1, "workload", "w1", workload()).await;
+    let mut link = operator.link().await;
+    link.hello().await;
+    link.upsert(1, "workload", "w1", workload()).await;
     ready(&control).await;
     // Control: idle far longer than ping and answer together, the connection stays.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -121,8 +121,8 @@ async fn a_peer_that_falls_silent_is_left() {
     let connected = control.connected();
     soon("left", || !*connected.borrow()).await;
     cut.store(false, Ordering::Relaxed);
-    let mut session = operator.session().await;
-    assert_eq!(session.hello().await.held.len(), 1);
+    let mut link = operator.link().await;
+    assert_eq!(link.hello().await.held.len(), 1);
 }
 
 #[tokio::test]
@@ -131,15 +131,15 @@ async fn subscriptions_reach_an_operator_that_has_nothing_to_say_yet() {
     let mut operator = Operator::start(&pki).await;
     operator.withhold.send_replace(true);
     let control = Control::start(config(&operator, &folder, &pki));
-    let mut session = operator.session().await;
-    session.hello().await;
+    let mut link = operator.link().await;
+    link.hello().await;
     let asking = tokio::spawn({
         let control = control.clone();
         async move { control.outbound("10.96.0.1:80".parse().unwrap()).await.resolution }
     });
-    assert_eq!(session.subscribed().await, ["outbound/10.96.0.1:80"]);
+    assert_eq!(link.subscribed().await, ["outbound/10.96.0.1:80"]);
     operator.withhold.send_replace(false);
-    session.upsert(1, "outbound/10.96.0.1:80", "o1", outbound(&[])).await;
+    link.upsert(1, "outbound/10.96.0.1:80", "o1", outbound(&[])).await;
     let mut resolution = asking.await.unwrap();
     resolution.wait_for(|resolution| matches!(resolution, Resolution::Known(_))).await.unwrap();
 }

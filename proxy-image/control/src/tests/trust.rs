@@ -18,14 +18,14 @@ async fn a_server_with_another_name_is_refused() {
     soon("refused", || control.stats().failures >= 2).await;
     let error = control.stats().last_error;
     assert!(error.contains(&format!("is not trusted as {SERVER_NAME}")), "{error}");
-    assert!(!operator.has_session());
+    assert!(!operator.has_link());
     assert!(operator.certify.lock().unwrap().tokens.is_empty(), "no token is shown to a stranger");
     drop(control);
 
     // Control: under its own name the same server is believed.
     config.server_name = "someone.else.svc".to_owned();
     let _control = Control::start(config);
-    operator.session().await.hello().await;
+    operator.link().await.hello().await;
 }
 
 #[tokio::test]
@@ -38,12 +38,12 @@ async fn a_server_from_another_root_is_refused_until_the_mounted_file_names_that
     let control = Control::start(config);
     soon("refused", || control.stats().failures >= 2).await;
     assert!(control.stats().last_error.contains("is not trusted"), "{}", control.stats().last_error);
-    assert!(!operator.has_session());
+    assert!(!operator.has_link());
 
     folder.write("ca.crt", &pki.root_pem());
-    let mut session = operator.session().await;
-    session.hello().await;
-    session.upsert(1, "workload", "w1", workload()).await;
+    let mut link = operator.link().await;
+    link.hello().await;
+    link.upsert(1, "workload", "w1", workload()).await;
     ready(&control).await;
     assert_eq!(control.credentials().borrow().as_ref().unwrap().trust_domains[0].anchors[0].to_vec(), pki.root_der());
 }
@@ -64,8 +64,8 @@ async fn the_roots_of_the_stream_win_and_an_orphaned_certificate_is_replaced_at_
     let (folder, pki, next) = (Folder::new("rotate"), Arc::new(Pki::new()), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
     let control = Control::start(config(&operator, &folder, &pki));
-    let mut session = operator.session().await;
-    session.hello().await;
+    let mut link = operator.link().await;
+    link.hello().await;
     let credentials = control.credentials();
     soon("certificate", || credentials.borrow().is_some()).await;
     let anchors = || -> Vec<Vec<u8>> {
@@ -73,8 +73,8 @@ async fn the_roots_of_the_stream_win_and_an_orphaned_certificate_is_replaced_at_
         credentials.as_ref().unwrap().trust_domains[0].anchors.iter().map(|anchor| anchor.to_vec()).collect()
     };
 
-    session.upsert(1, "trust", "t1", trust(&[pki.root_der(), next.root_der()])).await;
-    assert_eq!(session.acked().await, 1);
+    link.upsert(1, "trust", "t1", trust(&[pki.root_der(), next.root_der()])).await;
+    assert_eq!(link.acked().await, 1);
     assert_eq!(anchors(), [pki.root_der(), next.root_der()]);
     assert_eq!(credentials.borrow().as_ref().unwrap().trust_domains[0].mesh, "default");
     assert_eq!(control.stats().certificates, 1, "a wider trust needs no new certificate");
@@ -82,17 +82,17 @@ async fn the_roots_of_the_stream_win_and_an_orphaned_certificate_is_replaced_at_
     // The issuer moves to the new root; the old root is dropped although the leaf still hangs on it.
     operator.certify.lock().unwrap().issuer = Arc::clone(&next);
     let before = credentials.borrow().as_ref().unwrap().certified_key.cert[0].clone();
-    session.upsert(2, "trust", "t2", trust(&[next.root_der()])).await;
-    assert_eq!(session.acked().await, 2);
+    link.upsert(2, "trust", "t2", trust(&[next.root_der()])).await;
+    assert_eq!(link.acked().await, 2);
     assert_eq!(anchors(), [next.root_der()]);
     // The operator itself still shows a certificate of the old root: the renewal is refused until it has moved as well.
     soon("refused", || control.stats().certificate_failures >= 1).await;
-    session.upsert(3, "trust", "t3", trust(&[pki.root_der(), next.root_der()])).await;
-    assert_eq!(session.acked().await, 3);
+    link.upsert(3, "trust", "t3", trust(&[pki.root_der(), next.root_der()])).await;
+    assert_eq!(link.acked().await, 3);
     soon("renewed", || credentials.borrow().as_ref().unwrap().certified_key.cert[0] != before).await;
 
-    session.upsert(4, "trust", "t4", trust(&[])).await;
-    let crate::wire::config::client_message::Kind::Nack(nack) = session.next().await else { panic!("not a nack") };
+    link.upsert(4, "trust", "t4", trust(&[])).await;
+    let crate::wire::config::client_message::Kind::Nack(nack) = link.next().await else { panic!("not a nack") };
     assert_eq!((nack.nonce, nack.resource.as_str()), (4, "trust"));
     assert!(nack.reason.starts_with("domains[0].anchors: not set"), "{}", nack.reason);
     assert_eq!(anchors().len(), 2);
