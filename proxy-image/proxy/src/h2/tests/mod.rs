@@ -2,6 +2,7 @@
 
 mod bodies;
 mod liveness;
+mod mesh;
 mod requests;
 mod upstreams;
 
@@ -176,13 +177,21 @@ fn service() -> SocketAddr {
 
 impl World {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
         let (control, setter) = Control::memory();
-        let world = Self { proxy: Proxy::new(Config::default(), control, Metrics::new(Limits::default())), setter };
+        let world = Self { proxy: Proxy::new(config, control, Metrics::new(Limits::default())), setter };
         world.set_authorizations(Vec::new());
         world
     }
 
     fn set_authorizations(&self, authorizations: Vec<Authorization>) {
+        self.set_workload(authorizations, Vec::new());
+    }
+
+    fn set_workload(&self, authorizations: Vec<Authorization>, inbound_ports: Vec<u16>) {
         let port = InboundPort { server: reference("server", "web"), authorizations, ..InboundPort::default() };
         self.setter.set_workload(Workload {
             mesh: "default".into(),
@@ -193,7 +202,7 @@ impl World {
             labels: Arc::from([(Box::from("deployment"), Box::from("client"))]),
             ports: Vec::new(),
             default_port: Arc::new(port),
-            inbound_ports: Vec::new(),
+            inbound_ports,
             unknown_destination: Default::default(),
             access_log: Default::default(),
             log_level: String::new(),
