@@ -22,6 +22,8 @@ import { parseWatchLine, type WatchEvent } from './watch-event.ts';
 export type InformerState = 'listing' | 'watching' | 'backoff' | 'absent' | 'stopped';
 
 export interface InformerOptions<T> {
+  /** For logs, metrics and readiness; of a closed set, unique per informer. Default: the kind. */
+  readonly name?: string;
   readonly type: ResourceType;
   readonly client: ApiClient;
   readonly decode: (raw: unknown) => Result<T, Problem>;
@@ -53,6 +55,7 @@ export interface InformerHealth {
 }
 
 export interface Informer<T> {
+  readonly name: string;
   readonly type: ResourceType;
   readonly store: Store<T>;
   /** Resolves after the first complete list, or when the API says that it does not know the kind. */
@@ -75,8 +78,9 @@ const WATCH_SECONDS = 300;
 export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   const { type, client, decode, clock, random } = options;
   const { pageSize = 500, retryBaseMs = 200, retryMaxMs = 30_000, absentPollMs = 5_000 } = options;
-  const log = options.log.child({ component: 'informer', kind: type.kind, group: type.group });
-  const meters = informerMetrics(options.metrics, type.kind);
+  const { name = type.kind } = options;
+  const log = options.log.child({ component: 'informer', kind: name, group: type.group });
+  const meters = informerMetrics(options.metrics, name);
   const backoff = createBackoff({ baseMs: retryBaseMs, maxMs: retryMaxMs, minMs: Math.min(50, retryBaseMs), random });
   const path = resourcePath(type, options.namespace === undefined ? {} : { namespace: options.namespace });
   const selectors = { labelSelector: options.labelSelector, fieldSelector: options.fieldSelector };
@@ -236,6 +240,7 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   }
 
   return {
+    name,
     type,
     store,
     synced,

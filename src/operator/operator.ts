@@ -67,7 +67,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     log,
     liveness: () => {
       const loops = operator.informers.map(informer => ({
-        name: `informer ${informer.type.kind}`,
+        name: `informer ${informer.name}`,
         ...informer.health(),
       }));
       return judgeLiveness(loops, clock, LIVENESS_MS);
@@ -83,7 +83,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   });
   const { stores } = operator;
   for (const informer of operator.informers) {
-    const task = readiness.task(`store ${informer.type.kind}`);
+    const task = readiness.task(`store ${informer.name}`);
     void informer.synced.then(() => task.finish());
   }
   storesTask.finish();

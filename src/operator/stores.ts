@@ -55,6 +55,7 @@ export class WatchingOperator extends OperatorBase {
       snapshot: snapshot as unknown as Stores['snapshot'],
       meshConfigs: meshConfigs.store,
       issuerSecrets: this.watch({
+        name: 'IssuerSecret',
         type: meshConfig.SECRETS,
         decode: meshConfig.decodeIssuerSecret,
         namespace,
@@ -67,12 +68,14 @@ export class WatchingOperator extends OperatorBase {
         labelSelector: meshConfig.ISSUER_LABEL,
       }),
       bundles: this.watch({
+        name: 'TrustBundle',
         type: trustBundle.CONFIG_MAPS,
         decode: trustBundle.decodeBundle,
         ...only(trustBundle.BUNDLE_NAME),
       }).store,
       webhooks: {
         secrets: this.watch({
+          name: 'WebhookSecret',
           type: meshConfig.SECRETS,
           decode: webhookConfig.decodeWebhookSecret,
           namespace,
@@ -81,13 +84,17 @@ export class WatchingOperator extends OperatorBase {
         mutating: this.#configuration(webhookConfig.MUTATING, webhookConfig.WEBHOOK_CONFIGURATION),
         validating: this.#configuration(webhookConfig.VALIDATING, webhookConfig.WEBHOOK_CONFIGURATION),
       },
-      linkerdInjector: this.#configuration(webhookConfig.MUTATING, LINKERD_INJECTOR),
+      linkerdInjector: this.#configuration(webhookConfig.MUTATING, LINKERD_INJECTOR, 'LinkerdInjector'),
     };
     return Promise.resolve();
   }
 
-  #configuration(type: typeof webhookConfig.MUTATING, name: string): Store<webhookConfig.WebhookConfigurationFacts> {
-    return this.watch({ type, decode: webhookConfig.decodeWebhookConfiguration(type), ...only(name) }).store;
+  #configuration(
+    type: typeof webhookConfig.MUTATING,
+    object: string,
+    name: string = type.kind,
+  ): Store<webhookConfig.WebhookConfigurationFacts> {
+    return this.watch({ type, name, decode: webhookConfig.decodeWebhookConfiguration(type), ...only(object) }).store;
   }
 }
 
