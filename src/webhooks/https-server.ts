@@ -43,7 +43,8 @@ export function createHttpsServer({ certificate, handle, log }: HttpsServerOptio
     minVersion: 'TLSv1.2',
     requestTimeout: BODY_MS,
     headersTimeout: BODY_MS,
-    keepAliveTimeout: 60_000,
+    // Longer than the API server keeps an idle connection (90 s): it must be the one that closes, or a review could be sent into a closed one.
+    keepAliveTimeout: 120_000,
     maxHeaderSize: 16 * 1024,
   });
 

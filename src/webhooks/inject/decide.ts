@@ -10,6 +10,7 @@ export type SkipReason =
   | 'InvalidInjectValue'
   | 'ControlPlane'
   | 'HostNetwork'
+  | 'StaticPod'
   | 'UnsupportedSystem'
   | 'AlreadyInjected'
   | 'OtherMesh'
@@ -46,6 +47,8 @@ export function skipReason(pod: PodObject, namespace: Labelled, options: DecideO
   if (asked !== 'enabled') return 'InvalidInjectValue';
   if (namespace.name === options.controlNamespace) return 'ControlPlane';
   if (pod.spec?.hostNetwork === true) return 'HostNetwork';
+  // A mirror of what the kubelet read from a file: changing it changes nothing, and such pods have no token.
+  if (pod.metadata?.annotations?.['kubernetes.io/config.mirror'] !== undefined) return 'StaticPod';
   if (pod.spec?.os?.name === 'windows') return 'UnsupportedSystem';
   if (names.includes(PROXY_CONTAINER)) return 'AlreadyInjected';
   if (names.some(name => OTHER_PROXIES.has(name))) return 'OtherMesh';
@@ -59,6 +62,7 @@ const SKIP_WARNINGS: Readonly<Partial<Record<SkipReason, string>>> = {
   InvalidInjectValue: `not meshed: ${INJECT} must be "enabled" or "disabled"`,
   HostNetwork:
     'not meshed: pods with hostNetwork share the network of their node; set hostNetwork: false to mesh this one',
+  StaticPod: 'not meshed: static pods have no service account token',
   UnsupportedSystem: 'not meshed: there is no proxy for this operating system',
   OtherMesh: `not meshed: the pod carries the proxy of another mesh; remove it or set ${INJECT}: disabled`,
   NeedsNativeSidecar:
