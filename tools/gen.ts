@@ -1,5 +1,5 @@
 /**
- * Writes everything that is generated: crds/, docs/reference/ (from src/api) and src/gen (from proto/, by buf). With `--check` it writes nothing and
+ * Writes everything that is generated: crds/, docs/reference/ (from src/api and src/compile) and src/gen (from proto/, by buf). With `--check` it writes nothing and
  * fails when a file is stale, missing or left over, naming each.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { crdOf, KINDS } from '../../src/api/index.ts';
-import { kindPage, referenceIndex } from './reference.ts';
+import { REASONS } from '../../src/compile/index.ts';
+import { kindPage, reasonsPage, referenceIndex } from './reference.ts';
 
 export interface Output {
   /** Relative to the root of the project. */
@@ -8,7 +9,7 @@ export interface Output {
   readonly content: string;
 }
 
-/** Every generated file that is a pure function of the API kinds. */
+/** Every generated file that is a pure function of the sources. */
 export function outputs(): readonly Output[] {
   const crds = KINDS.map(definition => ({
     path: `crds/${definition.group}_${definition.plural}.yaml`,
@@ -18,7 +19,8 @@ export function outputs(): readonly Output[] {
     path: `docs/reference/${definition.kind.toLowerCase()}.md`,
     content: kindPage(definition),
   }));
-  return [...crds, ...pages, { path: 'docs/reference/README.md', content: referenceIndex(KINDS) }];
+  const reasons = { path: 'docs/reference/conditions.md', content: reasonsPage(REASONS) };
+  return [...crds, ...pages, reasons, { path: 'docs/reference/README.md', content: referenceIndex(KINDS) }];
 }
 
 /** YAML that 1.1 readers (kubectl, Helm) and 1.2 readers take alike; no anchors, long lines stay whole. */

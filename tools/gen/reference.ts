@@ -53,6 +53,28 @@ export function referenceIndex(definitions: readonly KindDefinition[]): string {
     '# API reference',
     'The kinds that Weft defines, or serves for the specifications that it implements.',
     ['| kind | group | |', '|---|---|---|', ...rows].join('\n'),
+    'What the conditions of these objects say is listed in [conditions](conditions.md).',
+  ].join('\n\n')}\n`;
+}
+
+/** What conditions and problems can say. */
+export function reasonsPage(reasons: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(reasons).map(([reason, meaning]) => `| \`${reason}\` | ${meaning} |`);
+  return `${[
+    BANNER,
+    '# Conditions',
+    [
+      'Every object has these conditions in its status, each with the generation that it speaks of:',
+      '',
+      '| condition | holds when |',
+      '|---|---|',
+      '| `Accepted` | the object is valid and no other object is in force in its place |',
+      '| `ResolvedRefs` | everything that it refers to exists and fits |',
+      '| `Programmed` | every ready proxy that needs it has acknowledged it; the message has the count, and names proxies that have gone silent |',
+      '| `Ready` | all of the above hold |',
+    ].join('\n'),
+    '## Reasons',
+    ['| reason | meaning |', '|---|---|', ...rows].join('\n'),
   ].join('\n\n')}\n`;
 }
 

@@ -12,83 +12,87 @@ function object(apiVersion: string, kind: string, parts: { readonly metadata: Js
   return { apiVersion, kind, metadata: { namespace: 'demo', generation: 1, ...parts.metadata }, ...parts.rest };
 }
 
-const pod = fc
-  .record({
-    name,
-    app: label,
-    mesh: fc.constantFrom('default', 'other', undefined),
-    port,
-    policy: fc.constantFrom(undefined, 'deny', 'all-authenticated', 'bogus'),
-  })
-  .map(({ name, app, mesh, port, policy }) =>
-    object('v1', 'Pod', {
-      metadata: {
-        name,
-        uid: `uid-${name}`,
-        labels: { app, ...(mesh === undefined ? {} : { 'weft.dev/proxy': mesh }) },
-        annotations: policy === undefined ? {} : { 'weft.dev/default-inbound-policy': policy },
-      },
-      rest: {
-        spec: {
-          serviceAccountName: name,
-          nodeName: 'n',
-          containers: [
-            {
-              name: 'app',
-              ports: [{ name: 'http', containerPort: port }],
-              readinessProbe: { httpGet: { path: '/ready', port } },
-            },
-          ],
+const podNamed = (name: fc.Arbitrary<string>) =>
+  fc
+    .record({
+      name,
+      app: label,
+      mesh: fc.constantFrom('default', 'other', undefined),
+      port,
+      policy: fc.constantFrom(undefined, 'deny', 'all-authenticated', 'bogus'),
+    })
+    .map(({ name, app, mesh, port, policy }) =>
+      object('v1', 'Pod', {
+        metadata: {
+          name,
+          uid: `uid-${name}`,
+          labels: { app, ...(mesh === undefined ? {} : { 'weft.dev/proxy': mesh }) },
+          annotations: policy === undefined ? {} : { 'weft.dev/default-inbound-policy': policy },
         },
-        status: { phase: 'Running', podIPs: [{ ip: `10.1.0.${'abc'.indexOf(name) + 1}` }] },
-      },
-    }),
-  );
-
-const service = fc
-  .record({ name, app: label, port, type: fc.constantFrom('ClusterIP', 'ClusterIP', 'ExternalName') })
-  .map(({ name, app, port, type }) =>
-    object('v1', 'Service', {
-      metadata: { name },
-      rest: {
-        spec: {
-          type,
-          clusterIP: `10.96.0.${'abc'.indexOf(name) + 1}`,
-          selector: { app },
-          ports: [{ port: 80, targetPort: port }],
+        rest: {
+          spec: {
+            serviceAccountName: name,
+            nodeName: 'n',
+            containers: [
+              {
+                name: 'app',
+                ports: [{ name: 'http', containerPort: port }],
+                readinessProbe: { httpGet: { path: '/ready', port } },
+              },
+            ],
+          },
+          status: { phase: 'Running', podIPs: [{ ip: `10.1.0.${'abc'.indexOf(name) + 1}` }] },
         },
-      },
-    }),
-  );
+      }),
+    );
 
-const slice = fc
-  .record({ name, ready: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), port })
-  .map(({ name, ready, port }) =>
-    object('discovery.k8s.io/v1', 'EndpointSlice', {
-      metadata: { name, labels: { 'kubernetes.io/service-name': name } },
-      rest: {
-        addressType: 'IPv4',
-        ports: [{ name: '', port }],
-        endpoints: ready.map((ready, index) => ({
-          addresses: [`10.1.0.${index + 1}`],
-          conditions: { ready },
-          targetRef: { kind: 'Pod', name: 'abc'[index], uid: `uid-${'abc'[index] ?? ''}` },
-        })),
-      },
-    }),
-  );
+const serviceNamed = (name: fc.Arbitrary<string>) =>
+  fc
+    .record({ name, app: label, port, type: fc.constantFrom('ClusterIP', 'ClusterIP', 'ExternalName') })
+    .map(({ name, app, port, type }) =>
+      object('v1', 'Service', {
+        metadata: { name },
+        rest: {
+          spec: {
+            type,
+            clusterIP: `10.96.0.${'abc'.indexOf(name) + 1}`,
+            selector: { app },
+            ports: [{ port: 80, targetPort: port }],
+          },
+        },
+      }),
+    );
+
+const sliceNamed = (name: fc.Arbitrary<string>) =>
+  fc
+    .record({ name, ready: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), port })
+    .map(({ name, ready, port }) =>
+      object('discovery.k8s.io/v1', 'EndpointSlice', {
+        metadata: { name, labels: { 'kubernetes.io/service-name': name } },
+        rest: {
+          addressType: 'IPv4',
+          ports: [{ name: '', port }],
+          endpoints: ready.map((ready, index) => ({
+            addresses: [`10.1.0.${index + 1}`],
+            conditions: { ready },
+            targetRef: { kind: 'Pod', name: 'abc'[index], uid: `uid-${'abc'[index] ?? ''}` },
+          })),
+        },
+      }),
+    );
 
 const split = fc
   .record({
     name,
     time,
     root: name,
+    matches: fc.constantFrom(undefined, [{ kind: 'HTTPRouteGroup', name: 'a' }]),
     backends: fc.array(fc.record({ service: name, weight: fc.constantFrom(0, 1, 90, '500m', -1) }), { maxLength: 3 }),
   })
-  .map(({ name, time, root, backends }) =>
+  .map(({ name, time, root, matches, backends }) =>
     object('split.smi-spec.io/v1alpha4', 'TrafficSplit', {
       metadata: { name, creationTimestamp: time },
-      rest: { spec: { service: root, backends } },
+      rest: { spec: { service: root, backends, ...(matches === undefined ? {} : { matches }) } },
     }),
   );
 
@@ -142,34 +146,74 @@ const networkPolicy = fc.record({ name, app: label }).map(({ name, app }) =>
   }),
 );
 
-const mesh = fc
-  .record({
-    name: fc.constantFrom('default', 'other'),
-    policy: fc.constantFrom('deny', 'all-unauthenticated', 'cluster-authenticated'),
-  })
-  .map(({ name, policy }) => ({
-    apiVersion: 'weft.dev/v1alpha1',
-    kind: 'MeshConfig',
-    metadata: { name, generation: 1 },
-    spec: { defaultInboundPolicy: policy },
+const meshNamed = (name: fc.Arbitrary<string>) =>
+  fc
+    .record({
+      name,
+      policy: fc.constantFrom('deny', 'all-unauthenticated', 'cluster-authenticated'),
+    })
+    .map(({ name, policy }) => ({
+      apiVersion: 'weft.dev/v1alpha1',
+      kind: 'MeshConfig',
+      metadata: { name, generation: 1 },
+      spec: { defaultInboundPolicy: policy },
+    }));
+
+const routeGroup = fc.constantFrom('/a', '/b', '(?=x)').map(pathRegex =>
+  object('specs.smi-spec.io/v1alpha4', 'HTTPRouteGroup', {
+    metadata: { name: 'a' },
+    rest: { spec: { matches: [{ name: 'one', pathRegex }] } },
+  }),
+);
+
+const namespace = fc
+  .constantFrom<Json>(
+    {},
+    { 'weft.dev/opaque-ports': '80' },
+    { 'weft.dev/skip-inbound-ports': '8080' },
+    { 'weft.dev/default-inbound-policy': 'deny' },
+  )
+  .map(annotations => ({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'demo', annotations },
   }));
 
+const node = fc.constantFrom('east', 'west').map(zone => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': zone } },
+}));
+
 export const anyObject: fc.Arbitrary<Json> = fc.oneof(
-  pod,
-  pod,
-  service,
-  slice,
+  podNamed(name),
+  serviceNamed(name),
+  sliceNamed(name),
   split,
+  routeGroup,
   server,
   grant,
   networkPolicy,
-  mesh,
+  meshNamed(fc.constantFrom('default', 'other')),
+  namespace,
+  node,
 );
 
-/** Objects with a name of their own each: of two with the same key only the last counts, which would depend on their order. */
-export const cluster: fc.Arbitrary<readonly Json[]> = fc
-  .array(anyObject, { maxLength: 25 })
-  .map(objects => [...new Map(objects.map(object => [keyOf(object), object])).values()]);
+/** Of two objects with the same key only the last counts. */
+function unique(objects: readonly Json[]): readonly Json[] {
+  return [...new Map(objects.map(object => [keyOf(object), object])).values()];
+}
+
+export const cluster: fc.Arbitrary<readonly Json[]> = fc.array(anyObject, { maxLength: 25 }).map(unique);
+
+/** With every pod, Service, slice and mesh that the names allow, so that a change of anything else is felt. */
+export const fullCluster: fc.Arbitrary<readonly Json[]> = fc
+  .tuple(
+    ...['a', 'b', 'c'].flatMap(only => [podNamed, serviceNamed, sliceNamed].map(named => named(fc.constant(only)))),
+    meshNamed(fc.constant('default')),
+    meshNamed(fc.constant('other')),
+  )
+  .chain(base => fc.array(anyObject, { maxLength: 10 }).map(more => unique([...base, ...more])));
 
 export function keyOf(object: Json): string {
   return `${String(object['kind'])}/${String((object['metadata'] as Json)['name'])}`;
