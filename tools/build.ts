@@ -2,24 +2,42 @@
 //
 // `node tools/build.ts [operator] [weft]` builds those named, or both.
 
-import { chmod } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { build, type Plugin } from 'esbuild';
+import { build, type OutputFile, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
 
 export type ProgramName = 'operator' | 'weft';
 
 const entries: Readonly<Record<ProgramName, string>> = { operator: 'src/operator/main.ts', weft: 'src/cli/main.ts' };
 
-/** Returns the path of the bundle. Names are kept and nothing is shortened: a stack trace in a log must be readable without the map. */
+/** Writes the bundle and its map below dist/; returns the path of the bundle. */
 export async function bundle(name: ProgramName): Promise<string> {
-  const outfile = join(root, 'dist', `${name}.js`);
-  await build({
+  const files = await bundled(name);
+  await mkdir(dist, { recursive: true });
+  for (const { path, contents } of files) await writeFile(path, contents);
+  const script = join(dist, `${name}.js`);
+  if (name === 'weft') await chmod(script, 0o755);
+  return script;
+}
+
+/** The text of the bundle; nothing is written. */
+export async function bundleText(name: ProgramName): Promise<Buffer> {
+  const script = (await bundled(name)).find(({ path }) => path.endsWith('.js'));
+  if (script === undefined) throw new Error(`esbuild made no ${name}.js`);
+  return Buffer.from(script.contents);
+}
+
+// Names are kept and nothing is shortened: a stack trace in a log must be readable without the map.
+async function bundled(name: ProgramName): Promise<readonly OutputFile[]> {
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entries[name]],
-    outfile,
+    outfile: join(dist, `${name}.js`),
+    write: false,
     bundle: true,
     platform: 'node',
     target: 'node24',
@@ -31,8 +49,7 @@ export async function bundle(name: ProgramName): Promise<string> {
     // Bundled CommonJS packages call require() for node's own modules, which an ES module has not got.
     banner: { js: `${name === 'weft' ? '#!/usr/bin/env node\n' : ''}${requireBanner}` },
   });
-  if (name === 'weft') await chmod(outfile, 0o755);
-  return outfile;
+  return outputFiles;
 }
 
 /**

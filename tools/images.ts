@@ -6,15 +6,20 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readdir, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { bundle } from './build.ts';
+import { bundleText } from './build.ts';
 import { cacheRoot, withLock } from './components/build.ts';
 import { buildImage, dynamicFiles, type ImageFile, type ImageOptions } from './image/index.ts';
 
 const root = join(import.meta.dirname, '..');
+
+/** Builds of a proxy whose sources are edited meanwhile. */
+const ATTEMPTS = 3;
+/** Images of one name that the cache keeps; one of the operator is 128 MB. */
+const KEPT = 4;
 
 export type WeftImage = 'operator' | 'proxy';
 
@@ -33,17 +38,19 @@ export async function ensureWeftImage(name: WeftImage): Promise<BuiltImage> {
 }
 
 async function operatorImage(): Promise<BuiltImage> {
-  const script = await bundle('operator');
   const node = await realpath(join(root, 'node_modules/node/bin/node'));
   const files: ImageFile[] = [
     { from: node, to: '/usr/bin/node', mode: 0o755 },
     ...(await dynamicFiles(node)),
-    { from: script, to: '/app/operator.js', mode: 0o644 },
+    { content: await bundleText('operator'), to: '/app/operator.js', mode: 0o644 },
     { content: '{"type":"module"}\n', to: '/app/package.json', mode: 0o644 },
     { directory: true, to: '/tmp', mode: 0o1777 },
   ];
   const hash = createHash('sha256');
-  for (const file of files) if ('from' in file) await addFile(hash, file.to, file.from);
+  for (const file of files) {
+    if ('from' in file) await addFile(hash, file.to, file.from);
+    if ('content' in file) hash.update(`${file.to}\0`).update(file.content).update('\0');
+  }
   const options = {
     entrypoint: ['/usr/bin/node', '/app/operator.js'],
     env: { NODE_ENV: 'production' },
@@ -55,14 +62,37 @@ async function operatorImage(): Promise<BuiltImage> {
 
 async function proxyImage(): Promise<BuiltImage> {
   const profile = process.env['WEFT_PROXY_PROFILE'] ?? 'release';
+  const options = { entrypoint: ['/weft-proxy'], user: '2102:2102' };
+  for (let attempt = 1; ; attempt++) {
+    const before = await proxySources(profile);
+    try {
+      return await cached('weft-proxy', createHash('sha256').update(before), options, async () => {
+        const binary = await buildProxy(profile);
+        if ((await proxySources(profile)) !== before) throw new SourcesChanged();
+        return [{ from: binary, to: '/weft-proxy', mode: 0o755 }];
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof SourcesChanged) || attempt === ATTEMPTS) throw thrown;
+    }
+  }
+}
+
+/** What was edited while the compiler ran may be in the binary; it must not be kept under the hash of what was there before. */
+class SourcesChanged extends Error {
+  override readonly message = 'the sources of the proxy changed while it was built: try again';
+}
+
+/** Hash of everything that the binary is made from; what is for tests alone is left out. */
+async function proxySources(profile: string): Promise<string> {
   const hash = createHash('sha256').update(`${profile}\0${process.env['RUSTFLAGS'] ?? ''}\0`);
   hash.update((await promisify(execFile)('rustc', ['--version'], { cwd: join(root, 'proxy-image') })).stdout);
-  await addTree(hash, join(root, 'proxy-image'), new Set(['target', 'fuzz', 'Containerfile']));
+  await addTree(
+    hash,
+    join(root, 'proxy-image'),
+    new Set(['target', 'fuzz', 'tests', 'examples', 'benches', 'Containerfile']),
+  );
   await addTree(hash, join(root, 'proto'), new Set());
-  const options = { entrypoint: ['/weft-proxy'], user: '2102:2102' };
-  return await cached('weft-proxy', hash, options, async () => [
-    { from: await buildProxy(profile), to: '/weft-proxy', mode: 0o755 },
-  ]);
+  return hash.digest('hex');
 }
 
 /** Path of the static binary. cargo itself knows what is out of date, and holds a lock on the target folder. */
@@ -99,18 +129,27 @@ async function cached(
   const tag = hash.digest('hex').slice(0, 12);
   const repository = `localhost/${name}`;
   const path = join(cacheRoot(), 'images', `${name}-${tag}.tar`);
-  const isBuilt = async () =>
-    await stat(path).then(
-      () => true,
-      () => false,
-    );
-  if (!(await isBuilt())) {
-    await withLock(`${path}.lock`, async () => {
-      if (!(await isBuilt()))
-        await buildImage({ ...settings, tag: `${repository}:${tag}`, files: await files() }, path);
-    });
-  }
+  await withLock(`${path}.lock`, async () => {
+    if (await exists(path)) return;
+    await buildImage({ ...settings, tag: `${repository}:${tag}`, files: await files() }, path);
+    await prune(dirname(path), name);
+  });
   return { repository, tag, path };
+}
+
+/** Removes all but the newest images of that name. */
+async function prune(folder: string, name: string): Promise<void> {
+  const pattern = new RegExp(`^${name}-[0-9a-f]{12}\\.tar$`);
+  const paths = (await readdir(folder)).filter(file => pattern.test(file)).map(file => join(folder, file));
+  const aged = await Promise.all(paths.map(async path => ({ path, madeMs: (await stat(path)).mtimeMs })));
+  for (const { path } of aged.toSorted((a, b) => b.madeMs - a.madeMs).slice(KEPT)) await rm(path, { force: true });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function addTree(hash: Hash, folder: string, skip: ReadonlySet<string>): Promise<void> {
