@@ -68,6 +68,7 @@ describe('compile', () => {
         const ours = [
           snapshot.meshConfigs,
           snapshot.trafficSplits,
+          snapshot.httpRouteGroups,
           snapshot.servers,
           snapshot.serverAuthorizations,
         ].flatMap(map => [...map.keys()]);
