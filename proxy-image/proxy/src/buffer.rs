@@ -88,7 +88,9 @@ impl Buffer {
             return;
         }
         self.reserve(bytes.len());
-        if let Some(room) = self.memory.as_deref_mut().and_then(|memory| memory.get_mut(self.end..self.end + bytes.len())) {
+        if let Some(room) =
+            self.memory.as_deref_mut().and_then(|memory| memory.get_mut(self.end..self.end + bytes.len()))
+        {
             room.copy_from_slice(bytes);
             self.end += bytes.len();
         }
@@ -126,7 +128,11 @@ impl Buffer {
     ///
     /// # Errors
     /// The reader's.
-    pub fn poll_fill<R: AsyncRead + Unpin>(&mut self, reader: &mut R, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub fn poll_fill<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut R,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let memory = self.memory.get_or_insert_with(borrow);
         if self.start > 0 && self.end == memory.len() {
             memory.copy_within(self.start..self.end, 0);

@@ -37,7 +37,7 @@ pub async fn serve(stream: Stream, session: &Rc<Session>, protocol: Protocol) ->
 }
 
 /// Relays what was dialled because the server might speak first, and did.
-pub async fn relay_early(stream: TcpStream, early: Early, session: &Rc<Session>) {
-    let Early { upstream, received, plan } = early;
+pub async fn relay_early(stream: TcpStream, early: Box<Early>, session: &Rc<Session>) {
+    let Early { upstream, received, plan } = *early;
     tcp::relay(Stream::Plain(stream), Buffer::default(), upstream, received, session, Some(&plan)).await;
 }

@@ -84,6 +84,8 @@ pub struct Config {
     pub inbound_origin: Origin,
     /// The same for outbound.
     pub outbound_origin: Origin,
+    /// Stands for the address of every inbound client: tests on loopback play another pod.
+    pub inbound_peer: Option<IpAddr>,
     /// Longest drain.
     pub drain: Duration,
     /// Bounds and patience.
@@ -99,6 +101,7 @@ impl Default for Config {
             direct_port: 4143,
             inbound_origin: Origin::Kernel,
             outbound_origin: Origin::Kernel,
+            inbound_peer: None,
             drain: Duration::from_secs(30),
             limits: Limits::default(),
         }
@@ -163,14 +166,14 @@ impl Config {
             admin: addresses("WEFT_ADMIN_LISTEN", default.admin)?,
             direct_port: match variable("WEFT_DIRECT_PORT") {
                 None => default.direct_port,
-                Some(text) => text.parse().map_err(|_| ConfigError {
-                    name: "WEFT_DIRECT_PORT",
-                    reason: format!("{text:?} is no port"),
-                })?,
+                Some(text) => text
+                    .parse()
+                    .map_err(|_| ConfigError { name: "WEFT_DIRECT_PORT", reason: format!("{text:?} is no port") })?,
             },
             drain,
             inbound_origin: origin("WEFT_INBOUND_ORIGIN")?,
             outbound_origin: origin("WEFT_OUTBOUND_ORIGIN")?,
+            inbound_peer: None,
             limits: default.limits,
         })
     }
@@ -189,9 +192,8 @@ impl ControlEnvironment {
     /// # Errors
     /// Names the variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let needed = |name: &'static str| {
-            variable(name).ok_or_else(|| ConfigError { name, reason: "is not set".to_owned() })
-        };
+        let needed =
+            |name: &'static str| variable(name).ok_or_else(|| ConfigError { name, reason: "is not set".to_owned() });
         Ok(Self {
             address: needed("WEFT_CONTROL_ADDR")?,
             server_name: needed("WEFT_CONTROL_NAME")?,

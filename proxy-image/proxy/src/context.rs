@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use weft_control::Control;
 use weft_policy::model::{Outbound, Workload};
 
+use crate::access_log::AccessLog;
 use crate::balance::Balancers;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -18,7 +19,7 @@ use crate::drain::Drain;
 use crate::exchange::Table;
 use crate::h1::pool::Pool;
 use crate::h2;
-use crate::metrics::{Metrics, RequestSeries, SeriesLabels};
+use crate::metrics::{Metrics, RequestSeries, SeriesLabels, descriptors};
 use crate::tls::Tls;
 
 /// The proxy's shared state.
@@ -35,6 +36,8 @@ pub struct Proxy {
     pub metrics: Metrics,
     /// Counters of closed sets.
     pub counters: Counters,
+    /// One line per inbound request, where asked for.
+    pub access_log: AccessLog,
     /// The end of the proxy's life.
     pub drain: Drain,
     /// Idle HTTP/1 upstream connections.
@@ -62,6 +65,7 @@ impl Proxy {
             tls: Tls::new(control.credentials()),
             balancers: Balancers::new(control.clone()),
             counters: Counters::new(&metrics),
+            access_log: AccessLog::to_stdout(metrics.counter(&descriptors::ACCESS_LOG_DROPPED, &SeriesLabels::none())),
             drain: Drain::default(),
             http1: Pool::new(&config.limits),
             http2: h2::Clients::default(),
@@ -105,10 +109,9 @@ impl Proxy {
     #[must_use]
     pub fn table(&self, outbound: &Arc<Outbound>) -> Rc<Table> {
         let key = Arc::as_ptr(outbound) as usize;
-        if let Some(table) = self.tables.borrow().get(&key).and_then(Weak::upgrade) {
-            if Arc::ptr_eq(table.outbound(), outbound) {
-                return table;
-            }
+        let known = self.tables.borrow().get(&key).and_then(Weak::upgrade);
+        if let Some(table) = known.filter(|table| Arc::ptr_eq(table.outbound(), outbound)) {
+            return table;
         }
         let table = Table::new(self, Arc::clone(outbound));
         let mut tables = self.tables.borrow_mut();
@@ -135,6 +138,8 @@ impl Proxy {
     pub fn is_own_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let is_pod_ip = |workload: &Arc<Workload>| workload.pod_ips.iter().any(|own| own.to_canonical() == address);
-        address.is_loopback() || address.is_unspecified() || self.with_workload(|workload| workload.is_some_and(is_pod_ip))
+        address.is_loopback()
+            || address.is_unspecified()
+            || self.with_workload(|workload| workload.is_some_and(is_pod_ip))
     }
 }

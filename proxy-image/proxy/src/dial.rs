@@ -66,7 +66,12 @@ impl Proxy {
         }
     }
 
-    async fn secure(&self, socket: TcpStream, endpoint: &Arc<Endpoint>, protocol: Protocol) -> Result<Stream, ErrorReason> {
+    async fn secure(
+        &self,
+        socket: TcpStream,
+        endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
+    ) -> Result<Stream, ErrorReason> {
         let config = self.tls.client().ok_or(ErrorReason::NotReady)?;
         let name = ServerName::IpAddress(endpoint.address.ip().into());
         let handshake = TlsConnector::from(config).connect_with(name, socket, |session| tls::limit(session));
@@ -103,7 +108,11 @@ impl Proxy {
     }
 }
 
-async fn send_preamble<W: AsyncWriteExt + Unpin>(stream: &mut W, endpoint: &Endpoint, protocol: Protocol) -> io::Result<()> {
+async fn send_preamble<W: AsyncWriteExt + Unpin>(
+    stream: &mut W,
+    endpoint: &Endpoint,
+    protocol: Protocol,
+) -> io::Result<()> {
     let mut bytes = [0; preamble::MAX];
     let preamble = Preamble { protocol, port: endpoint.address.port(), pod_uid: &endpoint.pod_uid };
     let length = preamble::encode(&preamble, &mut bytes).ok_or(io::ErrorKind::InvalidInput)?;

@@ -54,7 +54,9 @@ impl Drain {
     /// Begins it; more calls change nothing.
     pub fn begin(&self) {
         self.0.draining.set(true);
-        self.0.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Draining)) < Phase::Draining);
+        self.0
+            .phase
+            .send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Draining)) < Phase::Draining);
         for (_, waker) in self.0.woken.borrow().iter() {
             waker.wake_by_ref();
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::ReadBuf;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use weft_policy::model::Protocol;
@@ -25,7 +25,7 @@ pub enum First {
     /// The client's bytes, judged.
     Client(Verdict),
     /// The server's: the connection is bytes.
-    Server(Early),
+    Server(Box<Early>),
     /// The client went away.
     Closed,
 }
@@ -68,7 +68,9 @@ pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
     let (mut seen, mut verdict) = peek(stream).await?;
     let deadline = Instant::now() + patience;
     while verdict == Verdict::Undecided {
-        if Instant::now() >= deadline {
+        // A look leaves the bytes where they are, so the end behind them shows in the socket's state alone.
+        let ended = stream.ready(Interest::READABLE).await.is_ok_and(|ready| ready.is_read_closed());
+        if ended || Instant::now() >= deadline {
             return Some(unfinished(stream).await);
         }
         sleep(Duration::from_millis(pauses.next().unwrap_or(50))).await;
@@ -108,14 +110,14 @@ pub async fn first(stream: &TcpStream, session: &Rc<Session>, protocol: Protocol
         let mut upstream = proxy.dial(&plan.target, preamble::Protocol::Opaque).await.ok()?;
         plan.connected();
         let mut received = Buffer::default();
-        // An end without a word is the server's decision too.
-        poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;
-        Some(Early { upstream, received, plan })
+        let read = poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;
+        // A server that ends without a word has decided; a peer proxy may only have refused bytes where HTTP is to come.
+        (read > 0 || !upstream.is_mesh()).then_some(Early { upstream, received, plan })
     };
     tokio::select! {
         biased;
         judged = &mut client => judged.map_or(First::Closed, First::Client),
-        Some(early) = Box::pin(server) => First::Server(early),
+        Some(early) = Box::pin(server) => First::Server(Box::new(early)),
         // No server to speak, or none that may be spoken to: the client decides.
         else => First::Closed,
     }

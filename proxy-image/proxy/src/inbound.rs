@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use weft_policy::model::{InboundPort, Protocol, Workload};
 use weft_policy::{Client, ClientTls};
 
+use crate::access_log::Version;
 use crate::config::Origin;
 use crate::context::Proxy;
 use crate::detect::Verdict;
@@ -31,6 +32,7 @@ const DETECT: Duration = Duration::from_secs(10);
 /// # Errors
 /// Why it was refused.
 pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
+    let peer = proxy.config.inbound_peer.map_or(peer, |ip| SocketAddr::new(ip, peer.port()));
     let workload = proxy.workload().filter(|_| proxy.control.ready()).ok_or(Refusal::NotReady)?;
     let (origin, own) = match &proxy.config.inbound_origin {
         Origin::Kernel => {
@@ -73,9 +75,14 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     };
     match verdict {
         Verdict::Http1 if speaks_http(&rule) => h1::serve(stream, session).await,
-        Verdict::Http2 if speaks_http(&rule) => h2::serve(session, stream).await,
-        Verdict::Tls if takes_bytes(&rule) => return bytes::serve(stream, &session, preamble::Protocol::Tls).await,
-        _ if takes_bytes(&rule) => return bytes::serve(stream, &session, preamble::Protocol::Opaque).await,
+        Verdict::Http2 if speaks_http(&rule) => {
+            session.speaks(Version::Http2);
+            Box::pin(h2::serve(session, stream)).await;
+        }
+        Verdict::Tls if takes_bytes(&rule) => {
+            return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Tls)).await;
+        }
+        _ if takes_bytes(&rule) => return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Opaque)).await,
         _ => return Err(Refusal::HttpExpected),
     }
     Ok(())
@@ -111,8 +118,11 @@ async fn mesh(
     let stream = Stream::Server(Box::new(stream));
     match protocol {
         preamble::Protocol::Http1 if speaks_http(&rule) => h1::serve(stream, session).await,
-        preamble::Protocol::Http2 if speaks_http(&rule) => h2::serve(session, stream).await,
-        other if takes_bytes(&rule) => return bytes::serve(stream, &session, other).await,
+        preamble::Protocol::Http2 if speaks_http(&rule) => {
+            session.speaks(Version::Http2);
+            Box::pin(h2::serve(session, stream)).await;
+        }
+        other if takes_bytes(&rule) => return Box::pin(bytes::serve(stream, &session, other)).await,
         _ => return Err(Refusal::HttpExpected),
     }
     Ok(())
@@ -156,7 +166,12 @@ async fn accept(
 }
 
 /// A stale address may belong to another pod by now; and no preamble reaches the proxy itself or what the pod does not offer.
-fn check(proxy: &Proxy, workload: &Workload, preamble: &Preamble<'_>, origin: Option<SocketAddr>) -> Result<(), Refusal> {
+fn check(
+    proxy: &Proxy,
+    workload: &Workload,
+    preamble: &Preamble<'_>,
+    origin: Option<SocketAddr>,
+) -> Result<(), Refusal> {
     if preamble.pod_uid != workload.pod_uid {
         return Err(Refusal::WrongPod);
     }

@@ -18,6 +18,8 @@
 //! One thread: shared state is `Rc`, and nothing on the path of a request takes a lock.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
+pub mod admin;
 pub mod balance;
 pub mod buffer;
 mod bytes;

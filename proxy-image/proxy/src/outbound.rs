@@ -47,9 +47,11 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     let session = Session::outbound(&proxy, client, rules);
     let hint = match protocol {
         None | Some(Protocol::Opaque) => {
-            return bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Opaque).await;
+            return Box::pin(bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Opaque)).await;
         }
-        Some(Protocol::Tls) => return bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Tls).await,
+        Some(Protocol::Tls) => {
+            return Box::pin(bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Tls)).await;
+        }
         Some(hint) => hint,
     };
     let verdict = match Box::pin(first(&stream, &session, hint, DETECT)).await {
@@ -63,10 +65,12 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     let stream = Stream::Plain(stream);
     match verdict {
         Verdict::Http1 => h1::serve(stream, session).await,
-        Verdict::Http2 => h2::serve(session, stream).await,
-        Verdict::Tls | Verdict::MeshTls => return bytes::serve(stream, &session, preamble::Protocol::Tls).await,
+        Verdict::Http2 => Box::pin(h2::serve(session, stream)).await,
+        Verdict::Tls | Verdict::MeshTls => {
+            return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Tls)).await;
+        }
         Verdict::Bytes | Verdict::Undecided => {
-            return bytes::serve(stream, &session, preamble::Protocol::Opaque).await;
+            return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Opaque)).await;
         }
     }
     // The subscription to the destination lapses some time after its last connection.

@@ -83,16 +83,7 @@ pub fn encode(preamble: &Preamble<'_>, out: &mut [u8; MAX]) -> Option<usize> {
     let uid_length = u8::try_from(uid.len()).ok().filter(|length| usize::from(*length) <= MAX_UID)?;
     let [high, low] = preamble.port.to_be_bytes();
     let [m0, m1, m2, m3] = MAGIC;
-    out.first_chunk_mut::<FIXED>()?.copy_from_slice(&[
-        m0,
-        m1,
-        m2,
-        m3,
-        preamble.protocol.code(),
-        uid_length,
-        high,
-        low,
-    ]);
+    out.first_chunk_mut::<FIXED>()?.copy_from_slice(&[m0, m1, m2, m3, preamble.protocol.code(), uid_length, high, low]);
     out.get_mut(FIXED..FIXED + uid.len())?.copy_from_slice(uid);
     Some(FIXED + uid.len())
 }
@@ -147,6 +138,9 @@ mod tests {
         assert_eq!(decode(b"WFT1\x01\x41\x00\x50"), Err(PreambleError::Uid));
         assert_eq!(decode(b"WFT1\x01\x01\x00\x50\xff"), Err(PreambleError::Uid));
         assert_eq!(decode(b"WFT1\x01\x00\x00\x00"), Err(PreambleError::Port));
-        assert_eq!(encode(&Preamble { protocol: Protocol::Tls, port: 1, pod_uid: &"x".repeat(65) }, &mut [0; MAX]), None);
+        assert_eq!(
+            encode(&Preamble { protocol: Protocol::Tls, port: 1, pod_uid: &"x".repeat(65) }, &mut [0; MAX]),
+            None
+        );
     }
 }

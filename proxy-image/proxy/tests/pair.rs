@@ -1,10 +1,17 @@
 //! A client proxy and a server proxy, end to end over mutual TLS.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 mod common;
 
 use common::app::App;
-use common::node::{Pair, SERVICE, identities, rule};
 use common::certs::spiffe;
+use common::node::{Pair, SERVICE, identities, rule};
 use common::{GET, get, is_whole, run, status, talk};
 use tokio::net::TcpStream;
 use weft_policy::model::Protocol;
@@ -51,7 +58,10 @@ fn forged_identity_headers_never_arrive() {
         let request = seen.last();
         assert_eq!(request.matches("client-id").count(), 1, "{request}");
         assert!(request.contains(&format!("weft-client-id: {}\r\n", spiffe("client"))), "{request}");
-        assert!(request.contains("X-Kept: 1\r\n") && !request.to_ascii_lowercase().contains("connection:"), "{request}");
+        assert!(
+            request.contains("X-Kept: 1\r\n") && !request.to_ascii_lowercase().contains("connection:"),
+            "{request}"
+        );
 
         // A plain client has no identity: nothing vouches for it.
         pair.server.inbound_origin.set(app.address);

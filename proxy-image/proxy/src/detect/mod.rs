@@ -78,7 +78,13 @@ fn request_line(bytes: &[u8]) -> Verdict {
                 (true, true) => Verdict::Http1,
                 (true, false) => Verdict::Undecided,
                 // It looks like HTTP and names another version: the HTTP path refuses it with an answer.
-                (false, _) => if wanted.starts_with(version.get(..5.min(seen)).unwrap_or_default()) { Verdict::Http1 } else { Verdict::Bytes },
+                (false, _) => {
+                    if wanted.starts_with(version.get(..5.min(seen)).unwrap_or_default()) {
+                        Verdict::Http1
+                    } else {
+                        Verdict::Bytes
+                    }
+                }
             }
         }
         Some(_) => Verdict::Bytes,

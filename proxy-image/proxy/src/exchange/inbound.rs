@@ -1,10 +1,11 @@
 //! Who may ask what of the application. Rules are those that hold at the moment of the request.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weft_policy::model::{InboundPort, Ref, Workload};
+use weft_policy::model::{AccessLog, InboundPort, Ref, Workload};
 use weft_policy::{Client, ClientTls, Decision, RequestView, authorize_connection, authorize_request};
 
 use super::connection::ConnectionPlan;
@@ -72,8 +73,7 @@ fn labels(
     route: Option<&Ref>,
     authorization: Option<&Ref>,
 ) -> SeriesLabels {
-    let mut labels =
-        LabelBuilder::new(Direction::Inbound).with_all(&workload.labels).with_ref("srv", &rule.server);
+    let mut labels = LabelBuilder::new(Direction::Inbound).with_all(&workload.labels).with_ref("srv", &rule.server);
     if let Some(route) = route {
         labels = labels.with_ref("route", route);
     }
@@ -88,6 +88,17 @@ impl Inbound {
     #[must_use]
     pub fn new(port: u16, target: Target) -> Self {
         Self { port, target, state: RefCell::default() }
+    }
+
+    /// The application's address.
+    pub fn address(&self) -> SocketAddr {
+        self.target.address
+    }
+
+    /// The format that requests are logged in; None when they are not.
+    pub fn access_log(&self) -> Option<AccessLog> {
+        let state = self.state.borrow();
+        state.as_ref().map(|state| state.workload.access_log).filter(|format| *format != AccessLog::Off)
     }
 
     /// Runs `act` with the rules of now; None while no workload is held.
@@ -143,8 +154,7 @@ impl Inbound {
     pub fn still_allowed(&self, proxy: &Proxy, client: &Client) -> bool {
         self.with_state(proxy, |state, changed| {
             if changed {
-                let decision = authorize_connection(&state.rule, client);
-                state.allowed = matches!(decision, Decision::Allow { .. });
+                state.allowed = admits_somehow(&state.rule, client);
                 if !state.allowed {
                     let labels = labels(&state.workload, &state.rule, client, None, None);
                     proxy.metrics.counter(&descriptors::INBOUND_TCP_TERMINATE, &labels).increment();
@@ -154,6 +164,17 @@ impl Inbound {
         })
         .unwrap_or(false)
     }
+}
+
+/// Some rule of the port lets this client in. Looser than for a new connection, because a connection that began as a request (an
+/// upgrade) may owe its admission to a route.
+fn admits_somehow(rule: &InboundPort, client: &Client) -> bool {
+    let admits = |rule: &InboundPort| matches!(authorize_connection(rule, client), Decision::Allow { .. });
+    admits(rule)
+        || rule.routes.iter().any(|route| {
+            let authorizations = route.authorizations.clone();
+            admits(&InboundPort { authorizations, ..InboundPort::default() })
+        })
 }
 
 impl State {

@@ -165,6 +165,11 @@ impl Outbound {
         outbound
     }
 
+    /// The original destination.
+    pub fn address(&self) -> SocketAddr {
+        self.original
+    }
+
     /// The newest version of the resource; None while the destination is unknown.
     pub fn table(&self, proxy: &Rc<Proxy>) -> Option<Rc<Table>> {
         let mut resolution = self.resolution.borrow_mut();

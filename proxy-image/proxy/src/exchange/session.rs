@@ -1,5 +1,7 @@
 //! One client connection as decisions see it, in either direction.
 
+use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::connection::ConnectionPlan;
 use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::{Direction, ErrorReason, Tally, Target};
+use crate::access_log::{Record, Version};
 use crate::balance::{Balancer, Discipline, now_ns};
 use crate::context::Proxy;
 use crate::refusal::Refusal;
@@ -19,6 +22,7 @@ pub struct Session {
     proxy: Rc<Proxy>,
     client: Client,
     side: Side,
+    version: Cell<Version>,
 }
 
 enum Side {
@@ -63,11 +67,21 @@ impl Plan {
 
 impl Session {
     pub(crate) fn inbound(proxy: &Rc<Proxy>, client: Client, inbound: Inbound) -> Rc<Self> {
-        Rc::new(Self { proxy: Rc::clone(proxy), client, side: Side::Inbound(inbound) })
+        Rc::new(Self {
+            proxy: Rc::clone(proxy),
+            client,
+            side: Side::Inbound(inbound),
+            version: Cell::new(Version::Http11),
+        })
     }
 
     pub(crate) fn outbound(proxy: &Rc<Proxy>, client: Client, outbound: Outbound) -> Rc<Self> {
-        Rc::new(Self { proxy: Rc::clone(proxy), client, side: Side::Outbound(outbound) })
+        Rc::new(Self {
+            proxy: Rc::clone(proxy),
+            client,
+            side: Side::Outbound(outbound),
+            version: Cell::new(Version::Http11),
+        })
     }
 
     /// What the session lives in.
@@ -97,8 +111,32 @@ impl Session {
     /// The answer that the proxy is to give.
     pub fn decide<V: RequestView>(&self, view: &V) -> Result<Plan, Refused> {
         match &self.side {
-            Side::Inbound(inbound) => inbound.decide(&self.proxy, &self.client, view),
+            Side::Inbound(inbound) => {
+                let mut decision = inbound.decide(&self.proxy, &self.client, view);
+                if let Some(format) = inbound.access_log() {
+                    let record = Record::begin(format, &self.client, view, self.version.get());
+                    match &mut decision {
+                        Ok(plan) => plan.tally.record(record),
+                        Err(refused) => refused.tally.record(record),
+                    }
+                }
+                decision
+            }
             Side::Outbound(outbound) => outbound.decide(&self.proxy, view),
+        }
+    }
+
+    /// The version that the next request comes in, for the access log.
+    pub fn speaks(&self, version: Version) {
+        self.version.set(version);
+    }
+
+    /// The address that the client meant, or the application's.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.address(),
+            Side::Outbound(outbound) => outbound.address(),
         }
     }
 

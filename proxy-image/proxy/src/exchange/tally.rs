@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Direction, ErrorReason};
+use crate::access_log::{Ended, Record};
 use crate::balance::{Outcome, Picked, now_ns};
 use crate::context::Proxy;
 use crate::metrics::{Classification, Counter, RequestSeries, Response, classify};
@@ -34,6 +35,8 @@ pub struct Tally {
     picked: Option<Picked>,
     started_ns: u64,
     status: u16,
+    bytes: (u64, u64),
+    record: Option<Box<Record>>,
 }
 
 impl Tally {
@@ -51,6 +54,8 @@ impl Tally {
             picked,
             started_ns: now_ns(),
             status: 0,
+            bytes: (0, 0),
+            record: None,
         }
     }
 
@@ -60,6 +65,16 @@ impl Tally {
         if let Some(failed) = self.picked.replace(picked) {
             failed.connect_failed();
         }
+    }
+
+    /// The line that the access log gets when the request ends.
+    pub fn record(&mut self, record: Option<Record>) {
+        self.record = record.map(Box::new);
+    }
+
+    /// Bytes of the bodies of request and response, for the access log.
+    pub fn bytes(&mut self, request: u64, response: u64) {
+        self.bytes = (request, response);
     }
 
     /// A new connection to the endpoint stands.
@@ -103,10 +118,8 @@ impl Tally {
                 | ErrorReason::BadResponse
                 | ErrorReason::Timeout
         );
-        if matches!(reason, ErrorReason::Connect) {
-            if let Some(picked) = self.picked.take() {
-                picked.connect_failed();
-            }
+        if let Some(picked) = self.picked.take_if(|_| matches!(reason, ErrorReason::Connect)) {
+            picked.connect_failed();
         }
         self.settle(None, Some(reason.name()), upstream_failed.then_some(true));
         self.proxy.counters.http_error(self.direction, reason);
@@ -116,6 +129,10 @@ impl Tally {
         let Some(counted) = self.counted.take() else { return };
         let latency = now_ns().saturating_sub(self.started_ns);
         let classification = if self.status == 0 { Classification::Failure } else { classify(self.status, grpc) };
+        if let Some(record) = self.record.take() {
+            let (request_bytes, response_bytes) = self.bytes;
+            record.finish(&self.proxy.access_log, Ended { status: self.status, request_bytes, response_bytes, error });
+        }
         counted.series.finish(Response { status: self.status, grpc, classification, error }, latency);
         if let (Some(picked), Some(failed)) = (self.picked.take(), failed) {
             picked.finish(Outcome { latency_ns: latency, failed });

@@ -1,5 +1,7 @@
 //! Heads as they are passed on, and the proxy's own answers. Runs of untouched lines are copied whole. Pure.
 
+use std::net::SocketAddr;
+
 use httparse::Header;
 
 use super::head::{RequestHead, ResponseHead};
@@ -42,8 +44,17 @@ fn upgrade(headers: &[Header<'_>], out: &mut Buffer) {
     }
 }
 
+/// What the head of a request gets beside what the client sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Added<'a> {
+    /// Names the verified caller.
+    pub identity: Option<&'a [u8]>,
+    /// Stands for the host that a client of HTTP/1.0 has not named.
+    pub host: SocketAddr,
+}
+
 /// The head that goes to the upstream; `raw` is the buffer that `head` was parsed from.
-pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], identity: Option<&[u8]>, out: &mut Buffer) {
+pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], added: Added<'_>, out: &mut Buffer) {
     let raw = raw.get(..head.length).unwrap_or_default();
     let start = offset(raw, head.method);
     let lines = head.headers.first().map_or(raw.len().saturating_sub(2), |header| offset(raw, header.name));
@@ -52,6 +63,9 @@ pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], identity: Option<&[u8]>, 
         out.push(b" ");
         out.push(head.target.as_bytes());
         out.push(b" HTTP/1.1\r\n");
+        if head.fields.hosts == 0 && head.absolute_authority().is_none() {
+            line("host", added.host.to_string().as_bytes(), out);
+        }
     } else {
         out.push(raw.get(start..lines).unwrap_or_default());
     }
@@ -72,7 +86,7 @@ pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], identity: Option<&[u8]>, 
     } else if head.fields.te_trailers {
         out.push(b"te: trailers\r\nconnection: te\r\n");
     }
-    if let Some(identity) = identity {
+    if let Some(identity) = added.identity {
         line(CLIENT_ID, identity, out);
     }
     out.push(b"\r\n");

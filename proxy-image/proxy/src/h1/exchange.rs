@@ -104,6 +104,14 @@ pub struct State {
     half_closed: Option<Pin<Box<Sleep>>>,
 }
 
+impl State {
+    /// Bytes of the response's body passed on so far.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.response.as_ref().map_or(0, Pump::body_bytes)
+    }
+}
+
 impl Exchange<'_> {
     /// Drives both directions.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
@@ -111,8 +119,8 @@ impl Exchange<'_> {
             match self.request.poll(context, self.client, self.input, self.upstream) {
                 Poll::Pending | Poll::Ready(Ok(())) => {}
                 // The server may have answered before it closed; its answer decides.
-                Poll::Ready(Err(Stop::Sink(_))) => self.state.upload_over = true,
-                Poll::Ready(Err(Stop::Source(_))) => return Poll::Ready(Ended::ClientGone),
+                Poll::Ready(Err(Stop::Sink)) => self.state.upload_over = true,
+                Poll::Ready(Err(Stop::Source)) => return Poll::Ready(Ended::ClientGone),
                 Poll::Ready(Err(Stop::Malformed)) => return Poll::Ready(self.fail(ErrorReason::BadRequest)),
             }
         }
@@ -135,8 +143,8 @@ impl Exchange<'_> {
                         self.state.response = None;
                     }
                     Ok(()) => return Poll::Ready(self.complete()),
-                    Err(Stop::Sink(_)) => return Poll::Ready(Ended::ClientGone),
-                    Err(Stop::Source(_)) => return Poll::Ready(self.fail(ErrorReason::Upstream)),
+                    Err(Stop::Sink) => return Poll::Ready(Ended::ClientGone),
+                    Err(Stop::Source) => return Poll::Ready(self.fail(ErrorReason::Upstream)),
                     Err(Stop::Malformed) => return Poll::Ready(self.fail(ErrorReason::BadResponse)),
                 }
                 continue;
@@ -181,8 +189,7 @@ impl Exchange<'_> {
         }
         self.state.tunnel = status == 101 || (self.traits.connect && (200..300).contains(&status));
         let dechunk = self.traits.http10 && head.fields.coded;
-        let body =
-            if self.state.tunnel { Body::Done } else { Body::of_response(&head, self.traits.bodyless, dechunk) };
+        let body = if self.state.tunnel { Body::Done } else { Body::of_response(&head, self.traits.bodyless, dechunk) };
         let definite = !matches!(body, Body::UntilClose | Body::Dechunked(_));
         self.state.upstream_keeps = head.keeps_alive() && !matches!(body, Body::UntilClose);
         self.state.client_keeps = self.traits.keeps_alive && definite && !self.ending && self.request.is_done();

@@ -4,7 +4,6 @@
 //! a length beside a transfer coding, more than one Host.
 
 use std::mem::MaybeUninit;
-use std::str;
 
 use httparse::{Header, ParserConfig, Status};
 use weft_policy::RequestView;
@@ -157,21 +156,9 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         }
     }
 
-    /// The host that the request is for.
-    #[must_use]
-    pub fn authority(&self) -> &'b str {
-        match self.form {
-            Form::Absolute { authority, .. } => authority,
-            Form::Authority => self.target,
-            Form::Origin | Form::Asterisk => {
-                self.fields.host.and_then(|host| str::from_utf8(host).ok()).unwrap_or_default()
-            }
-        }
-    }
-
     fn path_and_query(&self) -> &'b str {
         match self.form {
-            Form::Absolute { path, .. } if path.is_empty() => "/",
+            Form::Absolute { path: "", .. } => "/",
             Form::Absolute { path, .. } => path,
             Form::Origin | Form::Authority | Form::Asterisk => self.target,
         }
@@ -198,7 +185,8 @@ impl RequestView for RequestHead<'_, '_> {
 }
 
 fn is_authority_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'%' | b'~' | b'!' | b'$')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'%' | b'~' | b'!' | b'$')
         || matches!(byte, b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 

@@ -16,4 +16,3 @@ mod pump;
 mod server;
 
 pub use server::serve;
-

@@ -14,11 +14,11 @@ use crate::io::Stream;
 #[derive(Debug)]
 pub enum Stop {
     /// The sender ended before its message did, or broke.
-    Source(Option<io::Error>),
+    Source,
     /// The sender's chunks break their grammar.
     Malformed,
     /// The receiver broke.
-    Sink(io::Error),
+    Sink,
 }
 
 /// A message on its way.
@@ -30,14 +30,14 @@ pub struct Pump {
     body: Body,
     ready: usize,
     flushed: bool,
-    streamed: bool,
+    streamed: u64,
 }
 
 impl Pump {
     /// A message whose `head` is yet to be written.
     #[must_use]
     pub fn new(head: Buffer, body: Body) -> Self {
-        Self { head, sent: 0, body, ready: 0, flushed: false, streamed: false }
+        Self { head, sent: 0, body, ready: 0, flushed: false, streamed: 0 }
     }
 
     /// Everything has been written and flushed.
@@ -49,7 +49,7 @@ impl Pump {
     /// Nothing but `head` has been sent, so the message can be sent again from its beginning.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        !self.streamed
+        self.streamed == 0
     }
 
     /// Begins again, on another connection.
@@ -65,10 +65,10 @@ impl Pump {
         }
     }
 
-    /// The end of the body is the end of the stream.
+    /// Bytes of the body passed on so far, framing included, beyond those that travelled with the head.
     #[must_use]
-    pub fn ends_with_stream(&self) -> bool {
-        matches!(self.body, Body::UntilClose)
+    pub fn body_bytes(&self) -> u64 {
+        self.streamed
     }
 
     /// Moves what can be moved from `source` (through `input`, which may hold bytes already) to `sink`.
@@ -89,21 +89,21 @@ impl Pump {
                 self.ready = step.forward;
             }
             if self.sent < self.head.len() || self.ready > 0 {
-                ready!(self.poll_write(context, input, sink)).map_err(Stop::Sink)?;
+                ready!(self.poll_write(context, input, sink)).map_err(|_| Stop::Sink)?;
                 continue;
             }
             if self.body.is_done() {
-                ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(Stop::Sink)?;
+                ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(|_| Stop::Sink)?;
                 self.flushed = true;
                 return Poll::Ready(Ok(()));
             }
             match input.poll_fill(source, context) {
                 Poll::Ready(Ok(0)) if self.body.ends_with_stream() => {}
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Stop::Source(None))),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Stop::Source)),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Stop::Source(Some(error)))),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Source)),
                 Poll::Pending => {
-                    ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(Stop::Sink)?;
+                    ready!(Pin::new(&mut *sink).poll_flush(context)).map_err(|_| Stop::Sink)?;
                     return Poll::Pending;
                 }
             }
@@ -127,7 +127,7 @@ impl Pump {
         let of_body = written - of_head;
         self.sent += of_head;
         self.ready -= of_body;
-        self.streamed |= of_body > 0;
+        self.streamed += u64::try_from(of_body).unwrap_or_default();
         input.consume(of_body);
         Poll::Ready(Ok(()))
     }

@@ -11,10 +11,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::body::Body;
-use super::encode;
+use super::encode::{self, Added};
 use super::exchange::{Ended, Exchange, State, Traits};
 use super::head::{RequestHead, slots};
 use super::pump::Pump;
+use crate::access_log::Version;
 use crate::buffer::{Buffer, SIZE};
 use crate::exchange::{End, ErrorReason, Plan, Refused, Session};
 use crate::io::Stream;
@@ -50,7 +51,7 @@ pub async fn serve(stream: Stream, session: Rc<Session>) {
             After::Gone => return,
             After::Tunnel(upstream, reply) => {
                 let Connection { stream, input, session } = connection;
-                return tcp::relay(stream, input, upstream, reply, &session, None).await;
+                return Box::pin(tcp::relay(stream, input, upstream, reply, &session, None)).await;
             }
         }
     }
@@ -69,8 +70,11 @@ struct Request {
     traits: Traits,
     /// The body was at hand and is in the pump.
     whole: bool,
+    /// Bytes of it that travel with the head.
+    beside: u64,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a request is the ordinary case, and boxing it would allocate for each")]
 enum Next {
     Request(Request),
     /// To be explained to the client, whose connection ends.
@@ -132,10 +136,12 @@ impl Connection {
         let bytes = self.input.bytes();
         let mut slots = slots();
         let Some(head) = RequestHead::parse(bytes, &mut slots)? else { return Ok(None) };
+        self.session.speaks(if head.http10 { Version::Http10 } else { Version::Http11 });
         let decision = self.session.decide(&head);
         let mut out = Buffer::default();
         if decision.is_ok() {
-            encode::request(&head, bytes, self.session.identity_header(), &mut out);
+            let added = Added { identity: self.session.identity_header(), host: self.session.address() };
+            encode::request(&head, bytes, added, &mut out);
         }
         let traits = Traits {
             bodyless: head.is_head(),
@@ -148,20 +154,22 @@ impl Connection {
         let mut body = Body::of_request(&head);
         let length = head.length;
         self.input.consume(length);
+        let mut beside = 0;
         // A small body travels with its head, and both can be sent again should a pooled connection turn out to be dead.
         if let Body::Length(size) = body {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             if size <= SIZE.saturating_sub(out.len()) && size <= self.input.len() {
                 out.push(self.input.bytes().get(..size).unwrap_or_default());
+                beside = u64::try_from(size).unwrap_or_default();
                 self.input.consume(size);
                 body = Body::Done;
             }
         }
-        Ok(Some(Request { decision, whole: body.is_done(), pump: Pump::new(out, body), traits }))
+        Ok(Some(Request { decision, whole: body.is_done(), pump: Pump::new(out, body), traits, beside }))
     }
 
     async fn answer(&mut self, request: Request) -> After {
-        let Request { decision, mut pump, traits, whole } = request;
+        let Request { decision, mut pump, traits, whole, beside } = request;
         // What is left of a body that nobody wants is not read: the connection ends.
         let keep = traits.keeps_alive && !traits.http10 && whole;
         let mut plan = match decision {
@@ -206,6 +214,8 @@ impl Connection {
                 state: State::default(),
             };
             let ended = poll_fn(|context| exchange.poll(context)).await;
+            let response_bytes = exchange.state.body_bytes();
+            plan.tally.bytes(beside + pump.body_bytes(), response_bytes);
             match ended {
                 Ended::Complete { status, reusable, keep } => {
                     plan.tally.finish(End { status, grpc: None, error: None });

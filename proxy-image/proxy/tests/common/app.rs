@@ -51,7 +51,7 @@ impl App {
                     if request.is_empty() {
                         return;
                     }
-                    heard.0.borrow_mut().push(String::from_utf8(request).unwrap());
+                    heard.0.borrow_mut().push(String::from_utf8_lossy(&request).into_owned());
                     if stream.write_all(answer).await.is_err() {
                         return;
                     }
@@ -96,6 +96,9 @@ pub fn request_is_whole(bytes: &[u8]) -> bool {
     let Some(head) = text.find("\r\n\r\n") else { return false };
     match text[..head].split("\r\ncontent-length: ").nth(1) {
         Some(rest) => bytes.len() >= head + 4 + rest.split("\r\n").next().unwrap().trim().parse::<usize>().unwrap(),
-        None => !text[..head].contains("transfer-encoding: chunked") || text.ends_with("0\r\n\r\n"),
+        None if text[..head].contains("transfer-encoding: chunked") => {
+            text[head..].contains("\r\n0\r\n") && text.ends_with("\r\n\r\n")
+        }
+        None => true,
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -57,11 +59,7 @@ impl Ca {
 
     /// This authority as the root of `domain`.
     pub fn trust(&self, domain: &str) -> TrustDomain {
-        TrustDomain {
-            mesh: "default".to_owned(),
-            trust_domain: domain.to_owned(),
-            anchors: vec![self.anchor.clone()],
-        }
+        TrustDomain { mesh: "default".to_owned(), trust_domain: domain.to_owned(), anchors: vec![self.anchor.clone()] }
     }
 }
 

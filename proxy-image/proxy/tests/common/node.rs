@@ -56,8 +56,13 @@ impl Node {
             direct_port,
             inbound_origin: Origin::Given(Rc::clone(&inbound_origin)),
             outbound_origin: Origin::Given(Rc::clone(&outbound_origin)),
+            // The pod itself may always call itself; these clients are to be others.
+            inbound_peer: Some("10.1.2.3".parse().unwrap()),
             ..Config::default()
         };
+        // Short, so that tests see pools empty.
+        config.limits.idle_mesh = std::time::Duration::from_secs(2);
+        config.limits.idle_plain = std::time::Duration::from_secs(1);
         tune(&mut config);
         let (control, setter) = Control::memory();
         let proxy = Proxy::new(config, control, Metrics::new(Limits::default()));
