@@ -11,6 +11,8 @@ pub(super) enum Health {
     Ejected(u64),
     /// The probe is under way.
     Probing,
+    /// The probe's response has begun; admitted at this time unless it fails before.
+    Trial(u64),
 }
 
 /// What one endpoint's past says about the next request. Single-threaded; all times in nanoseconds.

@@ -6,8 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::load::{Health, Load};
-use super::{Discipline, Outcome, Tuning};
+use super::{Discipline, MS, Outcome, Tuning};
 use crate::model::Endpoint;
+
+/// How long a probe's response must go on without failing: long streams end too late to wait for.
+const TRIAL_NS: u64 = 1_000 * MS;
 
 /// An endpoint, what is known of it, and what the data path keeps for it (`A`: connections, series). Outlives its removal from the pool
 /// as long as requests are under way.
@@ -53,19 +56,24 @@ impl<A> Node<A> {
         self.load.start(now_ns);
     }
 
-    /// The response's head came and more will follow: the latency is known, the outcome is not. The endpoint no longer counts as waited for,
-    /// or a handful of idle long-lived streams would repel all other requests.
+    /// The response's head came after `latency_ns` and more will follow. The endpoint no longer counts as waited for, or a handful of idle
+    /// long-lived streams would repel all other requests. Only slowness is believed already: a head that came fast may yet be a failure's.
     pub fn respond(&self, latency_ns: u64, now_ns: u64) {
         self.load.release(now_ns);
-        self.load.observe(latency_ns, now_ns);
+        self.load.given_up(latency_ns, now_ns);
         if self.load.health() == Health::Probing && self.load.member() {
-            self.readmit(now_ns);
+            let until = now_ns.saturating_add(TRIAL_NS);
+            self.load.set_health(Health::Trial(until));
+            self.shared.probe_at.set(self.shared.probe_at.get().min(until));
         }
     }
 
-    /// The outcome after [`Node::respond`].
-    pub fn conclude(&self, failed: bool, now_ns: u64) {
-        self.judge(Outcome { latency_ns: 0, failed }, now_ns);
+    /// The outcome after [`Node::respond`], with the latency of the head.
+    pub fn conclude(&self, outcome: Outcome, now_ns: u64) {
+        if !outcome.failed {
+            self.load.observe(outcome.latency_ns, now_ns);
+        }
+        self.judge(outcome, now_ns);
     }
 
     /// The try ended, all at once.
@@ -107,8 +115,8 @@ impl<A> Node<A> {
             return;
         }
         match (self.load.health(), outcome.failed) {
-            (Health::Probing, true) => self.eject(now_ns),
-            (Health::Probing, false) => self.readmit(now_ns),
+            (Health::Probing | Health::Trial(_), true) => self.eject(now_ns),
+            (Health::Probing | Health::Trial(_), false) => self.readmit(now_ns),
             (Health::Admitted, true) if eject && self.shared.may_eject() => {
                 self.shared.ejected.set(self.shared.ejected.get() + 1);
                 self.eject(now_ns);
@@ -254,6 +262,11 @@ impl<A: Default> Pool<A> {
 
     /// The endpoint whose probe is due, now marked as probed.
     fn due_probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<&Rc<Node<A>>> {
+        for node in &self.nodes {
+            if matches!(node.load.health(), Health::Trial(until) if until <= now_ns) {
+                node.readmit(now_ns);
+            }
+        }
         let due = self.nodes.iter().find(|node| {
             matches!(node.load.health(), Health::Ejected(until) if until <= now_ns) && !excluded(&node.endpoint)
         });
@@ -296,7 +309,7 @@ impl<A: Default> Pool<A> {
             match node.load.health() {
                 Health::Admitted => {}
                 Health::Probing => ejected += 1,
-                Health::Ejected(until) => {
+                Health::Ejected(until) | Health::Trial(until) => {
                     ejected += 1;
                     probe_at = probe_at.min(until);
                 }

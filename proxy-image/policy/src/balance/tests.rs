@@ -137,6 +137,46 @@ fn a_fast_failure_never_looks_like_speed() {
 }
 
 #[test]
+fn a_fast_head_is_not_speed_before_the_whole_response_has_succeeded() {
+    let two = pool(2);
+    finish_all(&two, ok(50), 0);
+    let node = &two.nodes()[0];
+    for second in 1..=20 {
+        let now = second * SECOND;
+        node.begin(now);
+        let before = node.load().estimate_ns(now);
+        node.respond(MS, now);
+        node.conclude(failed(1), now);
+        assert!((node.load().estimate_ns(now) - before).abs() < 1.0, "a failure teaches no latency");
+    }
+    assert!(node.load().ejected());
+    node.begin(30 * SECOND);
+    node.respond(9_000 * MS, 30 * SECOND);
+    assert!(node.load().estimate_ns(30 * SECOND) >= 9e9, "slowness is believed at once");
+}
+
+#[test]
+fn a_probe_that_begins_to_answer_admits_when_it_goes_on_and_ejects_when_it_fails() {
+    for (fails, admitted) in [(true, false), (false, true)] {
+        let four = pool(4);
+        let node = &four.nodes()[2];
+        eject(node, 0);
+        let pick = |now| four.pick(now, 1, Discipline::PeakEwma, |_| false).unwrap();
+        let probe = pick(SECOND);
+        probe.begin(SECOND);
+        probe.respond(MS, SECOND);
+        pick(SECOND + 500 * MS);
+        assert!(node.load().ejected(), "half a second is too early to tell");
+        if fails {
+            probe.conclude(failed(1), SECOND + 600 * MS);
+        }
+        pick(2 * SECOND + MS);
+        assert_eq!(node.load().ejected(), !admitted);
+        assert_eq!(four.ejected(), usize::from(!admitted));
+    }
+}
+
+#[test]
 fn a_run_of_failures_ejects_until_one_probe_succeeds_and_never_more_than_half() {
     let four = pool(4);
     finish_all(&four, ok(10), 0);

@@ -30,7 +30,8 @@ impl Attachments {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    Answered,
+    /// With the latency of the head, in nanoseconds.
+    Answered(u64),
     Done,
 }
 
@@ -68,8 +69,9 @@ impl Picked {
     /// whose latency is then ignored; dropping means success.
     pub fn respond(&mut self, now_ns: u64) {
         if self.state == State::Waiting {
-            self.state = State::Answered;
-            self.node.respond(now_ns.saturating_sub(self.began_ns), now_ns);
+            let latency_ns = now_ns.saturating_sub(self.began_ns);
+            self.state = State::Answered(latency_ns);
+            self.node.respond(latency_ns, now_ns);
         }
     }
 
@@ -77,7 +79,7 @@ impl Picked {
     pub fn finish(mut self, outcome: Outcome) {
         match self.state {
             State::Waiting => self.node.finish(outcome, now_ns()),
-            State::Answered => self.node.conclude(outcome.failed, now_ns()),
+            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, ..outcome }, now_ns()),
             State::Done => {}
         }
         self.state = State::Done;
@@ -106,7 +108,7 @@ impl Drop for Picked {
         let now = now_ns();
         match self.state {
             State::Waiting => self.node.give_up(now.saturating_sub(self.began_ns), now),
-            State::Answered => self.node.conclude(false, now),
+            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, failed: false }, now),
             State::Done => {}
         }
     }
