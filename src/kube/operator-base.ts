@@ -1,11 +1,18 @@
 // The base class of @dot-i/k8s-operator (life cycle, finalizers, status), made fit for this client-node and for a process that must not die:
 //  - getCustomResourceApiUri read a basePath that client-node no longer has;
 //  - watchResource never listed again and ended the process on any error; here it is a supervised informer;
+//  - finalizers and status were written by another HTTP client, which logged a refusal and went on; here they throw, and finalizers are guarded by
+//    the resource version that the caller saw;
 //  - registerCustomResourceDefinition looked for the status code of a refusal where it no longer is; here it is a server-side apply, so that
 //    registering again is an update.
 import { readFile } from 'node:fs/promises';
-import type { KubeConfig, V1CustomResourceDefinition } from '@kubernetes/client-node';
-import operatorModule, { type ResourceEvent, ResourceEventType, ResourceMetaImpl } from '@dot-i/k8s-operator';
+import type { KubeConfig, KubernetesObject, V1CustomResourceDefinition } from '@kubernetes/client-node';
+import operatorModule, {
+  type ResourceEvent,
+  ResourceEventType,
+  type ResourceMeta,
+  ResourceMetaImpl,
+} from '@dot-i/k8s-operator';
 import { parse } from 'yaml';
 import { AppError, err, objectKey, ok, type Problem, type Result } from '../kernel/index.ts';
 import type { Clock, Logger, Metrics } from '../runtime/index.ts';
@@ -104,7 +111,8 @@ export abstract class OperatorBase extends Operator {
       const kind = after === undefined ? 'Deleted' : before === undefined ? 'Added' : 'Modified';
       const event: ResourceEvent = {
         type: ResourceEventType[kind],
-        object,
+        // A copy: handlers of the base class change the object that they are given.
+        object: structuredClone(object),
         meta: ResourceMetaImpl.createWithPlural(plural, object),
       };
       last = last
@@ -112,6 +120,37 @@ export abstract class OperatorBase extends Operator {
         .catch((thrown: unknown) => this.#options.log.error('event handler failed', { err: thrown }));
     });
     await informer.synced;
+  }
+
+  protected override async setResourceFinalizers(meta: ResourceMeta, finalizers: string[]): Promise<void> {
+    const body = [
+      { op: 'test', path: '/metadata/resourceVersion', value: meta.resourceVersion },
+      { op: 'add', path: '/metadata/finalizers', value: finalizers },
+    ];
+    await this.#write('PATCH', meta, { body, contentType: 'application/json-patch+json' });
+  }
+
+  protected override setResourceStatus(meta: ResourceMeta, status: unknown): Promise<ResourceMeta> {
+    const { apiVersion, kind, name, namespace, resourceVersion } = meta;
+    const metadata = { name, resourceVersion, ...(namespace === undefined ? {} : { namespace }) };
+    return this.#write('PUT', meta, { body: { apiVersion, kind, metadata, status }, subresource: 'status' });
+  }
+
+  protected override patchResourceStatus(meta: ResourceMeta, status: unknown): Promise<ResourceMeta> {
+    const contentType = 'application/merge-patch+json';
+    return this.#write('PATCH', meta, { body: { status }, contentType, subresource: 'status' });
+  }
+
+  async #write(method: 'PUT' | 'PATCH', meta: ResourceMeta, write: MetaWrite): Promise<ResourceMeta> {
+    const { body, contentType, subresource = '' } = write;
+    const answer = await this.#options.client.request({
+      method,
+      path: pathOf(meta, subresource),
+      body,
+      ...(contentType === undefined ? {} : { contentType }),
+      signal: this.#stopping.signal,
+    });
+    return ResourceMetaImpl.createWithId(meta.id, answer as KubernetesObject);
   }
 
   protected override async registerCustomResourceDefinition(
@@ -137,6 +176,22 @@ export abstract class OperatorBase extends Operator {
     const { group, versions, names } = crd.spec;
     return { group, versions, plural: names.plural };
   }
+}
+
+interface MetaWrite {
+  readonly body: unknown;
+  readonly contentType?: string;
+  readonly subresource?: string;
+}
+
+/** The base class names a resource `<plural>.<apiVersion>`. */
+function pathOf({ id, apiVersion, namespace, name }: ResourceMeta, subresource: string): string {
+  const plural = id.slice(0, id.length - apiVersion.length - 1);
+  const [version = '', group = ''] = apiVersion.split('/').toReversed();
+  return resourcePath(
+    { group, version, plural },
+    { name, subresource, ...(namespace === undefined ? {} : { namespace }) },
+  );
 }
 
 /** A decoder that keeps the whole object, managedFields aside; its kind comes from the object. */

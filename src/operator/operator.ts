@@ -235,6 +235,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     ports.api = await api.listen();
   }
   listenTask.finish();
+  signal.addEventListener('abort', () => listenTask.reopen('shutting down'), { once: true });
   waitForIdentity();
   log.info('operator started', { version: VERSION, controllers: [...controllers], ports });
   return { readiness, ports, leading: () => leadership.mayWrite(), resync, stop: reason => shutdown.stop(reason) };

@@ -1,7 +1,7 @@
 // Trust bundle: ConfigMap `weft-trust` (ca.crt) in every meshed namespace, for applications that want to verify the mesh themselves. Root kind
 // Namespace; pods and the ConfigMaps map to it. A namespace is meshed when injection is enabled on it or a pod in it has a proxy. Owns those
 // ConfigMaps (marked by a label), sets no condition. RBAC: rbac.ts. Imports L0 to L3.
-import type { Store, WriteGate, Writer } from '../../kube/index.ts';
+import { ApiError, type Store, type WriteGate, type Writer } from '../../kube/index.ts';
 import type { IssuerStore, NamespaceFacts, PodFacts } from '../../model/index.ts';
 import { type Clock, type Controller, createController, done, type Logger, type Metrics } from '../../runtime/index.ts';
 import { decide } from './decide.ts';
@@ -45,10 +45,16 @@ export function createTrustBundleReconciler(options: TrustBundleReconcilerOption
       if (!gate.mayWrite()) return done;
       const input = gather(namespace, { namespaces, bundles, issuers, proxies });
       const decision = decide(input);
-      if (decision.kind === 'apply')
-        await writer.apply(CONFIG_MAPS, decision.desired, { current: input.current, signal });
-      if (decision.kind === 'remove')
-        await writer.remove(CONFIG_MAPS, { namespace, name: BUNDLE_NAME, uid: decision.uid }, signal);
+      try {
+        if (decision.kind === 'apply')
+          await writer.apply(CONFIG_MAPS, decision.desired, { current: input.current, signal });
+        if (decision.kind === 'remove')
+          await writer.remove(CONFIG_MAPS, { namespace, name: BUNDLE_NAME, uid: decision.uid }, signal);
+      } catch (thrown) {
+        // Nothing can be made in a namespace that is being deleted; trying again would only fill the log until it is gone.
+        if (!(thrown instanceof ApiError && thrown.status === 403 && /being terminated/.test(thrown.message)))
+          throw thrown;
+      }
       return done;
     },
   });
