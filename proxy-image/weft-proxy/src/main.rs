@@ -1,0 +1,64 @@
+//! The proxy's binary: `weft-proxy run | init | await`.
+//!
+//! The composition root: the only reader of arguments, environment and signals. Boot reads top to bottom in `run`.
+
+mod logging;
+mod run;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// One arena for one thread; a thread of jemalloc's own gives memory back a second after a burst.
+#[allow(unsafe_code, reason = "names the symbol that jemalloc reads its options from; nothing is executed")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &[u8; 53] = b"narenas:1,background_thread:true,dirty_decay_ms:1000\0";
+
+const USAGE: &str = "usage: weft-proxy run | init [flags] | await [address:port [seconds]]";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let applet = arguments.next().unwrap_or_else(|| "run".to_owned());
+    let result = match applet.as_str() {
+        "run" => run::run(),
+        "init" => init(arguments),
+        "await" => wait(arguments),
+        _ => Err(anyhow::anyhow!("unknown applet {applet:?}; {USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("weft-proxy {applet}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the pod's redirect rules.
+fn init(arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let options = weft_init::Options::parse(arguments)?;
+    let applied = weft_init::apply(&options)?;
+    for (chain, rules) in applied.chains {
+        println!("chain {chain}: {rules} rules");
+    }
+    if applied.ipv6_dropped {
+        println!("inbound IPv6 TCP is dropped");
+    }
+    Ok(())
+}
+
+/// Waits until the proxy of this pod is ready.
+fn wait(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:4191".to_owned());
+    let seconds = arguments.next().unwrap_or_else(|| "120".to_owned());
+    if arguments.next().is_some() {
+        bail!(USAGE);
+    }
+    let address = address.parse().with_context(|| format!("{address:?} is no address:port"))?;
+    let seconds = seconds.parse().with_context(|| format!("{seconds:?} is no whole number of seconds"))?;
+    Ok(weft_init::await_ready(address, Duration::from_secs(seconds))?)
+}

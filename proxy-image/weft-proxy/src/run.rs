@@ -1,0 +1,112 @@
+//! The proxy itself, from its environment to its end.
+
+use std::env;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep;
+use weft_control::{Control, ControlConfig, Timeouts, TrustSource};
+use weft_proxy_core::config::{Config, ControlEnvironment};
+use weft_proxy_core::context::Proxy;
+use weft_proxy_core::exchange::Direction;
+use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
+use weft_proxy_core::{admin, serve};
+
+use crate::logging;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Unused series and balancers are looked for this often.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// Runs until a signal has come and everything has ended, or its time has.
+pub fn run() -> anyhow::Result<()> {
+    let level = logging::start()?;
+    let config = Config::from_env()?;
+    let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let local = LocalSet::new();
+    runtime.block_on(local.run_until(serve_all(config, level)))
+}
+
+async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> {
+    // Listening comes first: a port that is taken must be seen at once, not after the operator has answered.
+    let inbound = serve::bind(&config.inbound).context("inbound listener")?;
+    let outbound = serve::bind(&config.outbound).context("outbound listener")?;
+    let administration = serve::bind(&config.admin).context("admin listener")?;
+    let control = control()?;
+    let metrics = Metrics::new(Limits::default());
+    metrics.collect_process(BuildInfo { version: VERSION, git_sha: "", profile: profile() });
+    let proxy = Proxy::new(config, control, metrics);
+    proxy.balancers.collect(&proxy.metrics);
+    spawn_local(level.follow(proxy.control.workload()));
+    for listener in administration {
+        spawn_local(admin::serve(Rc::clone(&proxy), listener));
+    }
+    for listener in inbound {
+        spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Inbound));
+    }
+    for listener in outbound {
+        spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Outbound));
+    }
+    spawn_local(housekeeping(Rc::clone(&proxy)));
+    tracing::info!(proxy.version = VERSION, "proxy started");
+    wait_for_signal().await?;
+    end(&proxy).await;
+    Ok(())
+}
+
+fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
+}
+
+/// From the operator.
+fn control() -> anyhow::Result<Control> {
+    if env::var_os("WEFT_STATIC_CONFIG").is_some() {
+        bail!("WEFT_STATIC_CONFIG is not supported by this build");
+    }
+    let environment = ControlEnvironment::from_env()?;
+    Ok(Control::start(ControlConfig {
+        address: environment.address,
+        server_name: environment.server_name,
+        token_file: environment.token_file,
+        trust: TrustSource { pem: environment.anchors, file: Some(environment.anchors_file) },
+        proxy_version: VERSION,
+        timeouts: Timeouts::default(),
+    }))
+}
+
+async fn housekeeping(proxy: Rc<Proxy>) {
+    let began = Instant::now();
+    loop {
+        sleep(HOUSEKEEPING).await;
+        proxy.metrics.sweep(began.elapsed());
+        proxy.balancers.sweep();
+    }
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Inbound goes on until it is idle, outbound until the application has gone; the deadline ends both.
+async fn end(proxy: &Proxy) {
+    tracing::info!("draining");
+    let deadline = Instant::now() + proxy.config.drain;
+    proxy.drain.begin();
+    let mut idle = true;
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        idle &= proxy.drain.idle(direction, deadline.saturating_duration_since(Instant::now())).await;
+    }
+    let (inbound, outbound) = (proxy.drain.active(Direction::Inbound), proxy.drain.active(Direction::Outbound));
+    tracing::info!(drained = idle, connections.inbound = inbound, connections.outbound = outbound, "proxy ends");
+    proxy.drain.close();
+}
