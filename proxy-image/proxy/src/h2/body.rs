@@ -110,8 +110,13 @@ impl<'a> Source<'a> {
 }
 
 /// Passes everything from `from` to `to` and ends it. What is held in between is one DATA frame: the sender's window opens only as far as the
-/// receiver has taken the bytes. Returns the trailers that were passed on.
-pub(super) async fn copy(from: &mut Source<'_>, to: &mut SendStream<Bytes>) -> Result<Option<HeaderMap>, Broken> {
+/// receiver has taken the bytes, which `passed` counts. Returns the trailers that were passed on.
+pub(super) async fn copy(
+    from: &mut Source<'_>,
+    to: &mut SendStream<Bytes>,
+    passed: &Cell<u64>,
+) -> Result<Option<HeaderMap>, Broken> {
+    passed.set(0);
     loop {
         let data = poll_fn(|context| {
             if to.poll_reset(context).is_ready() {
@@ -121,7 +126,10 @@ pub(super) async fn copy(from: &mut Source<'_>, to: &mut SendStream<Bytes>) -> R
         });
         match data.await? {
             Some(Ok((chunk, owed))) => {
-                if pass(from, to, chunk, owed).await? {
+                let length = u64::try_from(chunk.len()).unwrap_or_default();
+                let ended = pass(from, to, chunk, owed).await?;
+                passed.set(passed.get() + length);
+                if ended {
                     return Ok(None);
                 }
             }

@@ -34,6 +34,7 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     }
     let settled = Cell::new(false);
     let mut body = Source::rewindable(body, &settled);
+    let bytes = Bodies::default();
     let mut tries = 1;
     let verdict = loop {
         let opened = {
@@ -48,7 +49,7 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
             Ok(opened) => opened,
             Err(reason) => break Verdict::Answer(reason),
         };
-        let attempt = Attempt { respond: &mut respond, plan: &mut plan, settled: &settled, grpc };
+        let attempt = Attempt { respond: &mut respond, plan: &mut plan, settled: &settled, bytes: &bytes, grpc };
         match attempt.run(opened, &slot, &mut body).await {
             Verdict::Unseen(reset) => {
                 let safe = reset || parts.method.is_idempotent();
@@ -60,12 +61,20 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
             verdict => break verdict,
         }
     };
+    plan.tally.bytes(bytes.request.get(), bytes.response.get());
     match verdict {
         Verdict::Ended(end) => plan.tally.finish(end),
         Verdict::Answer(reason) => refuse(&mut respond, grpc, reason, reason.status(), plan.tally),
         // The tally counts that when it is dropped.
         Verdict::ClientGone | Verdict::Unseen(_) => {}
     }
+}
+
+/// Bytes of the bodies that were passed on.
+#[derive(Default)]
+struct Bodies {
+    request: Cell<u64>,
+    response: Cell<u64>,
 }
 
 /// How an attempt at an upstream ended.
@@ -134,6 +143,7 @@ struct Attempt<'a> {
     respond: &'a mut SendResponse<Bytes>,
     plan: &'a mut Plan,
     settled: &'a Cell<bool>,
+    bytes: &'a Bodies,
     grpc: bool,
 }
 
@@ -153,7 +163,7 @@ impl Attempt<'_> {
                 // Never ends: the stream must stay until the response is there.
                 std::future::pending::<()>().await;
             }
-            let sent = copy(body, &mut upload).await;
+            let sent = copy(body, &mut upload, &self.bytes.request).await;
             if let Err(Broken::Sender(reason)) = &sent {
                 upload.send_reset(reason.unwrap_or(Reason::CANCEL));
             }
@@ -196,7 +206,7 @@ impl Attempt<'_> {
         self.plan.tally.head(status);
         let mut from = Source::once(from);
         let received = {
-            let mut receiving = pin!(copy(&mut from, &mut download));
+            let mut receiving = pin!(copy(&mut from, &mut download, &self.bytes.response));
             // The response's end ends the exchange, whether the request is whole or not (RFC 9113 8.1).
             poll_fn(|context| {
                 if sent.is_none()
