@@ -1,7 +1,7 @@
 import { READY_COLUMNS, type KindDefinition } from './definition.ts';
 import { Anything, ConditionsStatus, type Static, StringEnum, Type } from './schema.ts';
 
-export const HTTP_ROUTE_GROUP_METHODS = [
+const HTTP_ROUTE_GROUP_METHODS = [
   '*',
   'GET',
   'HEAD',

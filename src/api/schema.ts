@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { DURATION_PATTERN, QUANTITY_PATTERN } from '../kernel/index.ts';
 
 // Only what a structural schema may say (no const, no patternProperties, no type lists, no anyOf around types), so that the same object is the
@@ -38,7 +38,7 @@ export function WeightQuantity(options: Described) {
   });
 }
 
-export function StringMap(options: Described & { readonly maxLength?: number }) {
+function StringMap(options: Described & { readonly maxLength?: number }) {
   const { maxLength = 1024, ...rest } = options;
   return Type.Unsafe<Record<string, string>>({
     type: 'object',
@@ -131,5 +131,5 @@ export const LabelSelectorSchema = (description: string) =>
     { description },
   );
 
-export type { Static, TSchema };
+export type { Static };
 export { Type };

@@ -10,7 +10,7 @@ import {
 } from './schema.ts';
 
 /** `*`, `*.suffix`, a DNS-like identity, or a SPIFFE URI. */
-export const IDENTITY_PATTERN =
+const IDENTITY_PATTERN =
   '^(spiffe://[a-z0-9._-]+(/[a-zA-Z0-9._-]+)+|(\\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$';
 
 const NetworkSchema = Type.Object(

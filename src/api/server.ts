@@ -9,7 +9,7 @@ import {
   Type,
 } from './schema.ts';
 
-export const PROXY_PROTOCOLS = ['unknown', 'HTTP/1', 'HTTP/2', 'gRPC', 'opaque', 'TLS'] as const;
+const PROXY_PROTOCOLS = ['unknown', 'HTTP/1', 'HTTP/2', 'gRPC', 'opaque', 'TLS'] as const;
 
 export const INBOUND_POLICIES = [
   'all-unauthenticated',

@@ -3,6 +3,6 @@
  * held to it by `conformance/*.yaml`. Imports kernel and model.
  */
 export { type Attempt, authorize, type Decision } from './authorize.ts';
-export { matchesAny, matchesRequest } from './match.ts';
+
 export type { Client, ClientTls, RequestHead } from './request.ts';
 export { type Choice, type Routed, selectRoute } from './route.ts';

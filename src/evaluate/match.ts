@@ -8,7 +8,7 @@ export function matchesAny(matches: readonly HttpMatch[], request: RequestHead):
 }
 
 /** All conditions of one alternative. */
-export function matchesRequest(match: HttpMatch, request: RequestHead): boolean {
+function matchesRequest(match: HttpMatch, request: RequestHead): boolean {
   const parameters = new Map<string, string>();
   if (match.query.length > 0) {
     for (const [name, value] of new URLSearchParams(request.query ?? '')) {

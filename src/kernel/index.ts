@@ -9,7 +9,7 @@ export { compareText, sortedUnique } from './compare.ts';
 export { contentHash } from './content-hash.ts';
 export { DURATION_PATTERN, formatDurationMs, parseDurationMs } from './duration.ts';
 export { type ServiceAccountName, type SpiffeId, dnsIdentity, spiffeId } from './identity-name.ts';
-export { type Ip, canonicalIp, formatAddress, formatIp, parseAddress, parseIp } from './ip.ts';
+export { type Ip, canonicalIp, formatAddress, parseAddress, parseIp } from './ip.ts';
 export * from './names.ts';
 export {
   type ObjectKey,

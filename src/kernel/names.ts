@@ -1,8 +1,5 @@
 /** Labels, annotations and well-known names. One file, because the injector, the compiler and the CLI must agree on them. */
 export const WEFT_GROUP = 'weft.dev';
-export const SPLIT_GROUP = 'split.smi-spec.io';
-export const SPECS_GROUP = 'specs.smi-spec.io';
-export const POLICY_GROUP = 'policy.linkerd.io';
 
 export const DEFAULT_MESH = 'default';
 

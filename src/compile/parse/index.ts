@@ -4,4 +4,4 @@ export { type Mesh, parseMeshConfig } from './mesh-config.ts';
 export type { Parsed } from './report.ts';
 export { type Grant, type GrantClients, parseServerAuthorization } from './server-authorization.ts';
 export { type ServerRule, parseServer } from './server.ts';
-export { type Split, type SplitBackend, parseTrafficSplit } from './traffic-split.ts';
+export { parseTrafficSplit, type Split } from './traffic-split.ts';

@@ -17,7 +17,7 @@ export interface SplitBackend {
 }
 
 /** A Service in the namespace of the split. */
-export interface ServiceName {
+interface ServiceName {
   readonly name: string;
   /** Where the name was given as a full DNS name: what follows `.svc.`. */
   readonly domain: string | undefined;

@@ -5,7 +5,7 @@ import type { Grant, GrantClients, Mesh } from '../parse/index.ts';
 import type { World } from '../resolve/index.ts';
 import { defaultRef, refOf } from './refs.ts';
 
-export const EVERYWHERE: readonly Network[] = [
+const EVERYWHERE: readonly Network[] = [
   { cidr: '0.0.0.0/0', except: [] },
   { cidr: '::/0', except: [] },
 ];

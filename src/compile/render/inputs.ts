@@ -26,7 +26,7 @@ export function renderAgain(
 }
 
 /** Everything that {@link render} looks at for this name, and perhaps more. */
-export function inputsOf(plan: Plan, who: Who, name: string): readonly unknown[] {
+function inputsOf(plan: Plan, who: Who, name: string): readonly unknown[] {
   const { world } = plan;
   const { options, meshes, snapshot } = world;
   const general = [options.controlNamespace, options.clusterDomain, meshes.get(who.view.mesh)];

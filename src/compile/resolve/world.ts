@@ -101,7 +101,7 @@ export function nodeOf(world: World, name: string): NodeFacts | undefined {
   return world.snapshot.nodes.get(nodeKey(name));
 }
 
-export function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {
     const group = groups.get(key(item));
