@@ -120,7 +120,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   onCompileInput(stores.snapshot, () => publisher.request());
   identity.issuers.onChange(() => publisher.request());
   publisher.request();
-  await publisher.idle();
+  // The first publication runs before the next turn of the event loop.
+  await new Promise(setImmediate);
 
   const configServer = createConfigServer({
     source: publisher,

@@ -37,8 +37,6 @@ export interface Publisher extends ConfigSource {
   request(): void;
   /** The last good publication. */
   current(): Publication | undefined;
-  /** Resolves when nothing waits to be published. */
-  idle(): Promise<void>;
   close(): void;
 }
 
@@ -135,7 +133,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     request: () => coalescer.request(),
     current: () => current,
-    idle: () => coalescer.idle(),
     close: () => coalescer.close(),
     resource: (who, name) => cache?.get(who, name),
     view: podKey => (current === undefined ? undefined : compiler.whoIs(current.plan, podKey)),
