@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub struct Proxy {
     /// HTTP/2 upstream connections.
     pub http2: h2::Clients,
     workload: RefCell<Held>,
-    tables: RefCell<HashMap<usize, Weak<Table>>>,
+    tables: RefCell<HashMap<usize, Rc<Table>>>,
     /// Peers whose port 4143 did not answer, and since when.
     pub(crate) redirected: RefCell<HashMap<IpAddr, Instant>>,
 }
@@ -109,15 +109,20 @@ impl Proxy {
     #[must_use]
     pub fn table(&self, outbound: &Arc<Outbound>) -> Rc<Table> {
         let key = Arc::as_ptr(outbound) as usize;
-        let known = self.tables.borrow().get(&key).and_then(Weak::upgrade);
-        if let Some(table) = known.filter(|table| Arc::ptr_eq(table.outbound(), outbound)) {
-            return table;
+        // A table holds its resource, so that no other can take its place in memory and be mistaken for it.
+        if let Some(table) = self.tables.borrow().get(&key) {
+            return Rc::clone(table);
         }
         let table = Table::new(self, Arc::clone(outbound));
-        let mut tables = self.tables.borrow_mut();
-        tables.retain(|_, table| table.strong_count() > 0);
-        tables.insert(key, Rc::downgrade(&table));
+        self.sweep();
+        self.tables.borrow_mut().insert(key, Rc::clone(&table));
         table
+    }
+
+    /// Forgets what was resolved for resources that are no longer held. Call about once a minute.
+    pub fn sweep(&self) {
+        let in_use = |table: &Rc<Table>| Rc::strong_count(table) > 1 || Arc::strong_count(table.outbound()) > 1;
+        self.tables.borrow_mut().retain(|_, table| in_use(table));
     }
 
     /// Requests about which nothing is known yet.

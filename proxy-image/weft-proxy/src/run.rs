@@ -16,7 +16,7 @@ use weft_proxy_core::exchange::Direction;
 use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
 use weft_proxy_core::{admin, serve};
 
-use crate::logging;
+use crate::{gauges, logging};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Unused series and balancers are looked for this often.
@@ -41,6 +41,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     metrics.collect_process(BuildInfo { version: VERSION, git_sha: "", profile: profile() });
     let proxy = Proxy::new(config, control, metrics);
     proxy.balancers.collect(&proxy.metrics);
+    gauges::collect(&proxy.control, &proxy.metrics);
     spawn_local(level.follow(proxy.control.workload()));
     for listener in administration {
         spawn_local(admin::serve(Rc::clone(&proxy), listener));
@@ -83,6 +84,7 @@ async fn housekeeping(proxy: Rc<Proxy>) {
     loop {
         sleep(HOUSEKEEPING).await;
         proxy.metrics.sweep(began.elapsed());
+        proxy.sweep();
         proxy.balancers.sweep();
     }
 }

@@ -102,3 +102,56 @@ fn fields(hello: &mut Reader<'_>) -> Result<bool, Stop> {
     }
     if truncated { Err(Stop::Short) } else { Ok(false) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::crypto::aws_lc_rs;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+
+    fn hello(protocols: &[&[u8]]) -> Vec<u8> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let mut client = ClientConnection::new(Arc::new(config), "app.local".try_into().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn our_alpn_is_found_wherever_it_stands_and_no_prefix_is_taken_for_an_answer_it_does_not_hold() {
+        for (protocols, ours) in [
+            (&[&b"weft/1"[..]][..], true),
+            (&[b"h2", b"weft/1"], true),
+            (&[b"h2", b"http/1.1"], false),
+            (&[b"weft/10"], false),
+            (&[], false),
+        ] {
+            let bytes = hello(protocols);
+            assert_eq!(offers_mesh(&bytes), Some(Ok(ours)), "{protocols:?}");
+            for cut in 1..bytes.len() {
+                let verdict = offers_mesh(&bytes[..cut]);
+                assert!(verdict.is_none() || verdict == Some(Ok(ours)), "{protocols:?} cut at {cut}: {verdict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_client_hello_is_not_taken_for_one() {
+        for bytes in [
+            &b"\x16\x04\x01\x00\x10\x01"[..],
+            b"\x17\x03\x03\x00\x10\x01",
+            b"\x16\x03\x01\x00\x10\x02",
+            b"\x16\x03\x01\x00\x01\x01",
+        ] {
+            assert_eq!(offers_mesh(bytes), Some(Err(())), "{bytes:?}");
+        }
+    }
+}
