@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use prost::Message;
 use weft_policy::model::{Outbound, Workload};
 
 use crate::convert::{ConvertError, Domains, delta};
@@ -47,6 +48,18 @@ pub(crate) fn apply(shared: &Shared, message: ServerMessage) {
         shared.store().refuse(Nack { nonce, resource: name, reason });
     }
     shared.outgoing.notify_one();
+}
+
+/// One encoded `Upsert` without a stream around it; the error is for people.
+pub(crate) fn apply_encoded(shared: &Shared, encoded: &[u8]) -> Result<(), String> {
+    let upsert = Upsert::decode(encoded).map_err(|error| error.to_string())?;
+    apply_upsert(shared, 0, upsert).map_err(|refusal| refusal.to_string())
+}
+
+/// The address that an encoded outbound resource is about.
+pub(crate) fn outbound_address(encoded: &[u8]) -> Option<SocketAddr> {
+    let upsert = Upsert::decode(encoded).ok()?;
+    upsert.name.strip_prefix("outbound/")?.parse().ok()
 }
 
 fn apply_upsert(shared: &Shared, nonce: u64, upsert: Upsert) -> Result<(), Refusal> {

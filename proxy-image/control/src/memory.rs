@@ -55,6 +55,20 @@ impl ControlSetter {
         self.change(|store| store.apply_endpoints(name, "memory".to_owned(), 0, EndpointsChange::Full(endpoints)));
     }
 
+    /// Takes one encoded `weft.config.v1.Upsert` as if it had come on the stream; an outbound is subscribed to first.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn upsert(&self, encoded: &[u8]) -> Result<(), String> {
+        let shared = self.control.shared();
+        if let Some(address) = crate::apply::outbound_address(encoded) {
+            drop(shared.store().outbound(address, Instant::now()));
+        }
+        let outcome = crate::apply::apply_encoded(shared, encoded);
+        shared.store().outbox = Outbox::default();
+        outcome
+    }
+
     /// Sets what `Control::connected` says.
     pub fn set_connected(&self, connected: bool) {
         self.control.shared().connected.send_replace(connected);
