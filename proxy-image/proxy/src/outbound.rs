@@ -37,7 +37,8 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     let client = Client::new(peer.ip(), ClientTls::None, &workload.pod_ips);
     drop(workload);
     let rules = OutboundRules::new(&proxy, original, destination.resolution.clone());
-    let protocol = match rules.table(&proxy) {
+    let table = rules.table(&proxy);
+    let protocol = match &table {
         None => None,
         Some(table) => match &table.outbound().kind {
             OutboundKind::Routed(_) | OutboundKind::Endpoint(_) => Some(table.outbound().protocol),
@@ -52,6 +53,8 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         Some(Protocol::Tls) => {
             return Box::pin(bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Tls)).await;
         }
+        // No server is dialled for the sake of speaking first where an earlier client was heard to speak HTTP.
+        Some(_) if table.as_ref().is_some_and(|table| table.is_http()) => Protocol::Http1,
         Some(hint) => hint,
     };
     let verdict = match Box::pin(first(&stream, &session, hint, DETECT)).await {
@@ -63,6 +66,9 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         First::Client(verdict) => verdict,
     };
     let stream = Stream::Plain(stream);
+    if let (Some(table), Verdict::Http1 | Verdict::Http2) = (table, verdict) {
+        table.remember_http();
+    }
     match verdict {
         Verdict::Http1 => h1::serve(stream, session).await,
         Verdict::Http2 => Box::pin(h2::serve(session, stream)).await,

@@ -26,6 +26,7 @@ pub struct Table {
     id: u64,
     outbound: Arc<model::Outbound>,
     balancers: Vec<(Arc<str>, Rc<Balancer>)>,
+    http: Cell<bool>,
 }
 
 /// Kept beside each endpoint: where to dial, and the series of each (table, route, backend).
@@ -66,13 +67,24 @@ impl Table {
             OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
         }
         TABLES.set(TABLES.get() + 1);
-        Rc::new(Self { id: TABLES.get(), outbound, balancers })
+        Rc::new(Self { id: TABLES.get(), outbound, balancers, http: Cell::new(false) })
     }
 
     /// The resource that it was made of.
     #[must_use]
     pub fn outbound(&self) -> &Arc<model::Outbound> {
         &self.outbound
+    }
+
+    /// Clients have spoken HTTP to this destination: its servers do not speak first, and a silent client is only early.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        self.http.get()
+    }
+
+    /// A client speaks HTTP to this destination.
+    pub fn remember_http(&self) {
+        self.http.set(true);
     }
 
     fn balancer(&self, name: &str) -> Option<&Rc<Balancer>> {
