@@ -1,22 +1,23 @@
 //! The proxy itself, from its environment to its end.
 
 use std::env;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
-use weft_control::{Control, ControlConfig, Timeouts, TrustSource};
+use weft_control::{Control, ControlConfig, ControlSetter, Timeouts, TrustSource};
 use weft_proxy_core::config::{Config, ControlEnvironment};
 use weft_proxy_core::context::Proxy;
 use weft_proxy_core::exchange::Direction;
 use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
 use weft_proxy_core::{admin, serve};
 
-use crate::{gauges, logging};
+use crate::{fixed, gauges, logging};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Unused series and balancers are looked for this often.
@@ -36,7 +37,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     let inbound = serve::bind(&config.inbound).context("inbound listener")?;
     let outbound = serve::bind(&config.outbound).context("outbound listener")?;
     let administration = serve::bind(&config.admin).context("admin listener")?;
-    let control = control()?;
+    let (control, _setter) = control()?;
     let metrics = Metrics::new(Limits::default());
     metrics.collect_process(BuildInfo { version: VERSION, git_sha: "", profile: profile() });
     let proxy = Proxy::new(config, control, metrics);
@@ -63,20 +64,22 @@ fn profile() -> &'static str {
     if cfg!(debug_assertions) { "debug" } else { "release" }
 }
 
-/// From the operator.
-fn control() -> anyhow::Result<Control> {
-    if env::var_os("WEFT_STATIC_CONFIG").is_some() {
-        bail!("WEFT_STATIC_CONFIG is not supported by this build");
+/// From the operator, or from a file for measurements. The setter must live as long as the proxy.
+fn control() -> anyhow::Result<(Control, Option<ControlSetter>)> {
+    if let Some(path) = env::var_os("WEFT_STATIC_CONFIG") {
+        let (control, setter) = fixed::read(Path::new(&path))?;
+        return Ok((control, Some(setter)));
     }
     let environment = ControlEnvironment::from_env()?;
-    Ok(Control::start(ControlConfig {
+    let control = Control::start(ControlConfig {
         address: environment.address,
         server_name: environment.server_name,
         token_file: environment.token_file,
         trust: TrustSource { pem: environment.anchors, file: Some(environment.anchors_file) },
         proxy_version: VERSION,
         timeouts: Timeouts::default(),
-    }))
+    });
+    Ok((control, None))
 }
 
 async fn housekeeping(proxy: Rc<Proxy>) {
