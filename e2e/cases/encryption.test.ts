@@ -42,7 +42,8 @@ function tlsVersions(bytes: Buffer): Set<string> {
     at = bytes.indexOf(Buffer.from([0x16, 0x03, 0x03]), at + 1)
   ) {
     if (bytes[at + 5] !== 0x02) continue;
-    const hello = bytes.subarray(at + 9, at + 9 + 200);
+    // A post-quantum key share of more than a kilobyte may stand before the extension.
+    const hello = bytes.subarray(at + 9, at + 9 + 1_400);
     const extension = hello.indexOf(Buffer.from([0x00, 0x2b, 0x00, 0x02]));
     versions.add(extension < 0 ? 'older' : hello.readUInt16BE(extension + 4) === 0x0304 ? '1.3' : 'other');
   }

@@ -75,7 +75,7 @@ const cases: readonly {
   },
   {
     name: 'a preamble that names a port of the proxy itself',
-    reason: 'wrong_port',
+    reason: 'proxy_port',
     wrong: () => ({ preambleHex: preamble({ protocol: 'http1', podUid: pod.uid, port: 4191 }) }),
   },
   { name: 'another ALPN on 4143', reason: 'wrong_alpn', wrong: () => ({ tls: { ...good, alpn: ['h2'] } }) },
