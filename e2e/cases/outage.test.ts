@@ -65,7 +65,7 @@ async function underLoad(
 /** Kills the operator's process on the node with SIGKILL, as an out-of-memory kill would. */
 async function killOperator(): Promise<void> {
   const pods = JSON.parse(
-    await kubectl(['get', 'pods', '-n', 'weft-system', '-l', 'app.kubernetes.io/component=operator', '-o', 'json']),
+    await kubectl(['get', 'pods', '-n', 'weft-system', '-l', 'app.kubernetes.io/name=weft-operator', '-o', 'json']),
   ) as {
     items: { metadata: { uid: string } }[];
   };

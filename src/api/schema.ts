@@ -27,11 +27,15 @@ export function PortNumberOrName(options: Described) {
   });
 }
 
-/** A whole number, or a quantity such as "500m". */
+/** Of one weight, as in the Gateway API. The weights of all 64 backends together then stay far below 2^32, which is what proxies can hold. */
+export const MAX_WEIGHT = 1_000_000;
+
+/** A whole number, or a quantity such as "500m". Only the number is bounded here: a pattern cannot tell how much a text is. */
 export function WeightQuantity(options: Described) {
   return Type.Unsafe<number | string>({
     'x-kubernetes-int-or-string': true,
     minimum: 0,
+    maximum: MAX_WEIGHT,
     pattern: QUANTITY_PATTERN,
     maxLength: 32,
     ...options,

@@ -14,13 +14,13 @@ export const TrafficSplitSpec = Type.Object(
         {
           service: Type.String({
             description:
-              'A Service in the namespace of this object. It must have every port of the root that it is to receive.',
+              'A Service in the namespace of this object, named by one backend only. It must have every port of the root that it is to receive.',
             minLength: 1,
             maxLength: 253,
           }),
           weight: WeightQuantity({
             description:
-              'Share relative to the other weights, which need not sum to 100: a whole number, or a quantity such as "500m". 0 sends nothing here.',
+              'Share relative to the other weights, which need not sum to 100: a whole number, or a quantity such as "500m"; at most 1000000, also when fractions have made all weights of the object whole numbers. 0 sends nothing here.',
           }),
         },
         { description: 'One weighted choice.' },
