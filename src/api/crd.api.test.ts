@@ -92,6 +92,7 @@ describe('the definitions, with a real API server', () => {
 
   it.each([
     ['a negative weight', 'TrafficSplit', { service: 'web', backends: [{ service: 'a', weight: -1 }] }],
+    ['a weight beyond all bounds', 'TrafficSplit', { service: 'web', backends: [{ service: 'a', weight: 9e12 }] }],
     ['a broken number as weight', 'TrafficSplit', { service: 'web', backends: [{ service: 'a', weight: 1.5 }] }],
     ['a text that is no quantity', 'TrafficSplit', { service: 'web', backends: [{ service: 'a', weight: '50%' }] }],
     ['a Server with an unknown protocol', 'Server', { podSelector: {}, port: 80, proxyProtocol: 'HTTP' }],

@@ -14,6 +14,7 @@ export { crdOf, schemaOf } from './crd.ts';
 export type { KindDefinition, KindVersion, PrinterColumn, SpecOf } from './definition.ts';
 export type { HTTPRouteGroupSpec } from './http-route-group.ts';
 export type { MeshConfigSpec } from './mesh-config.ts';
+export { MAX_WEIGHT } from './schema.ts';
 export type { ServerAuthorizationSpec } from './server-authorization.ts';
 export { INBOUND_POLICIES, type InboundPolicy, type ServerSpec } from './server.ts';
 export type { TrafficSplitSpec } from './traffic-split.ts';

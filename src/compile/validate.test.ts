@@ -106,6 +106,23 @@ describe('validateObject refuses', () => {
     ['a broken number as weight', 'TrafficSplit', split(1, 0.5), 'spec.backends[1].weight'],
     ['a text that is no quantity', 'TrafficSplit', split('50%'), 'spec.backends[0].weight'],
     ['a negative quantity', 'TrafficSplit', split('-500m'), 'spec.backends[0].weight'],
+    ['a weight beyond all bounds', 'TrafficSplit', split(1, 9_000_000_000_000), 'spec.backends[1].weight'],
+    ['a weight just beyond the bound', 'TrafficSplit', split(1_000_001, 1), 'spec.backends[0].weight'],
+    ['a quantity beyond all bounds', 'TrafficSplit', split(1, '9G'), 'spec.backends[1].weight'],
+    ['a text beyond all bounds', 'TrafficSplit', split('999999999999999e99'), 'spec.backends[0].weight'],
+    ['a fraction that makes another too great', 'TrafficSplit', split('1n', 1), 'spec.backends[1].weight'],
+    [
+      'the same backend twice',
+      'TrafficSplit',
+      { service: 'web', backends: ['a', 'b', 'a'].map(service => ({ service, weight: 1 })) },
+      'spec.backends[2].service',
+    ],
+    [
+      'the same backend twice, once by its full name',
+      'TrafficSplit',
+      { service: 'web', backends: ['a', 'a.demo.svc.cluster.local'].map(service => ({ service, weight: 0 })) },
+      'spec.backends[1].service',
+    ],
     ['a root in another namespace', 'TrafficSplit', { service: 'web.other', backends: [] }, 'spec.service'],
     [
       'a backend in another namespace',
@@ -200,6 +217,7 @@ describe('validateObject lets in', () => {
       }),
       ['Conflicted'],
     ],
+    ['the greatest weight', split(1_000_000), among(service('web'), service('b0')), []],
     ['what has nothing wrong with it', split('500m'), among(service('web'), service('b0')), []],
   ])('%s, with a warning', (_, spec, context, reasons) => {
     const problems = validateObject('TrafficSplit', object('TrafficSplit', spec), context);
@@ -247,6 +265,12 @@ describe('normaliseTrafficSplit', () => {
   it('leaves alone what is whole already', () => {
     expect(patched(90, 10)).toEqual([]);
     expect(patched(0, '10')).toEqual([{ op: 'replace', path: '/spec/backends/1/weight', value: 10 }]);
+  });
+
+  it('leaves alone what would become greater than the greatest weight', () => {
+    expect(patched('1n', 1)).toEqual([]);
+    expect(patched('9G')).toEqual([]);
+    expect(patched('500m', 500_000).map(({ value }) => value)).toEqual([1, 1_000_000]);
   });
 
   it('leaves alone what it cannot read', () => {

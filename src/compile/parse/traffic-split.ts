@@ -1,5 +1,5 @@
-import { trafficSplit } from '../../api/index.ts';
-import { parseQuantity, type Quantity } from '../../kernel/index.ts';
+import { MAX_WEIGHT, trafficSplit, type TrafficSplitSpec } from '../../api/index.ts';
+import { parseQuantity, type Quantity, wholeNumbers } from '../../kernel/index.ts';
 import type { CustomObject } from '../../model/index.ts';
 import { memoised, type Parsed, Report } from './report.ts';
 
@@ -28,19 +28,7 @@ export const parseTrafficSplit: (object: CustomObject) => Parsed<Split> = memois
   const spec = report.spec(trafficSplit);
   if (spec === undefined) return report.parsed<Split>(undefined);
   const root = parseService(report, 'spec.service', spec.service);
-  const backends = spec.backends.flatMap((backend, index) => {
-    const path = `spec.backends[${index}]`;
-    const service = parseService(report, `${path}.service`, backend.service);
-    const weight = parseQuantity(backend.weight);
-    if (weight === undefined) {
-      report.error(
-        `${path}.weight`,
-        'InvalidWeight',
-        `${path}.weight ${JSON.stringify(backend.weight)} is no weight; write a whole number of 0 or more, or a quantity such as "500m".`,
-      );
-    }
-    return service === undefined || weight === undefined ? [] : [{ service, weight }];
-  });
+  const backends = parseBackends(report, spec.backends);
   for (const [index, match] of (spec.matches ?? []).entries()) {
     const path = `spec.matches[${index}]`;
     if (match.kind !== 'HTTPRouteGroup' || !['', 'specs.smi-spec.io'].includes(match.apiGroup ?? '')) {
@@ -71,6 +59,52 @@ export const parseTrafficSplit: (object: CustomObject) => Parsed<Split> = memois
     spec.matches === undefined || spec.matches.length === 0 ? undefined : spec.matches.map(match => match.name);
   return report.parsed({ object, root, backends, groups });
 });
+
+function parseBackends(report: Report, written: TrafficSplitSpec['backends']): readonly SplitBackend[] {
+  const backends = written.map((backend, index) => {
+    const path = `spec.backends[${index}]`;
+    const weight = parseQuantity(backend.weight);
+    if (weight === undefined) {
+      report.error(
+        `${path}.weight`,
+        'InvalidWeight',
+        `${path}.weight ${JSON.stringify(backend.weight)} is no weight; write a whole number of 0 or more, or a quantity such as "500m".`,
+      );
+    }
+    return { service: parseService(report, `${path}.service`, backend.service), weight };
+  });
+  for (const [index, { service }] of backends.entries()) {
+    const first = backends.findIndex(other => other.service !== undefined && other.service.name === service?.name);
+    if (first < 0 || first === index) continue;
+    report.error(
+      `spec.backends[${index}].service`,
+      'DuplicateBackend',
+      `spec.backends[${index}].service "${written[index]?.service}" is spec.backends[${first}].service already; name it once, with the sum of the weights.`,
+    );
+  }
+  const readable = backends.flatMap(({ service, weight }) =>
+    service === undefined || weight === undefined ? [] : [{ service, weight }],
+  );
+  if (!report.failed) boundWeights(report, written, readable);
+  return readable;
+}
+
+/** Bounds what each weight is once fractions have made all of them whole, for that is what is stored and what proxies are told. */
+function boundWeights(report: Report, written: TrafficSplitSpec['backends'], backends: readonly SplitBackend[]): void {
+  for (const [index, whole] of wholeNumbers(backends.map(({ weight }) => weight)).entries()) {
+    if (whole <= MAX_WEIGHT) continue;
+    const path = `spec.backends[${index}].weight`;
+    const shown = JSON.stringify(written[index]?.weight);
+    const fractions = backends.some(({ weight }) => weight.denominator !== 1n);
+    report.error(
+      path,
+      'InvalidWeight',
+      fractions
+        ? `${path} ${shown} is ${whole} when the fractions beside it are written as whole numbers, and the greatest weight is ${MAX_WEIGHT}; write coarser weights.`
+        : `${path} ${shown} is greater than ${MAX_WEIGHT}, the greatest weight; write smaller weights in the same proportion.`,
+    );
+  }
+}
 
 /** `svc`, `svc.ns`, `svc.ns.svc`, `svc.ns.svc.<cluster domain>`, with or without a dot at the end. */
 function parseService(report: Report, path: string, text: string): ServiceName | undefined {

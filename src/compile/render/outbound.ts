@@ -93,11 +93,8 @@ function backendOf(service: ServiceFacts, port: number, weight: number): Backend
   };
 }
 
-/** The same proportion in the smallest whole numbers whose sum a uint32 holds; where that cannot be, as near as it goes, and never 0. */
+/** The same proportion in the smallest whole numbers. No weight is above MAX_WEIGHT, so a uint32 holds the sum of a whole object's. */
 function wireWeights(weights: readonly bigint[]): readonly number[] {
   const divisor = weights.reduce(gcd, 0n);
-  const reduced = weights.map(weight => weight / divisor);
-  const sum = reduced.reduce((total, weight) => total + weight, 0n);
-  const most = 0xffff_ffffn - BigInt(weights.length);
-  return reduced.map(weight => Number(sum <= most ? weight : (weight * most) / sum || 1n));
+  return weights.map(weight => Number(weight / divisor));
 }
