@@ -1,13 +1,14 @@
 // The wire layer as the parts of this folder use it.
 import type { Endpoints, Resource } from '../model/index.ts';
 import {
+  decodeCertifyRequest,
   decodeClientMessage,
+  encodeCertifyResponse,
   encodeEndpointsDelta,
   encodeRemove,
   encodeUpsert,
   endpointsDelta,
 } from '../wire/index.ts';
-import { decodeCertifyRequest, encodeCertifyResponse } from './certify-codec.ts';
 import type { Codec } from './frames.ts';
 import type { CertifyCodec } from './identity-service.ts';
 
