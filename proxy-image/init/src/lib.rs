@@ -1,8 +1,10 @@
-//! Redirects a pod's connections to its proxy, and waits for the proxy to be ready.
+//! Redirects a pod's connections to its proxy, waits for the proxy to be ready, and tells it when to end.
 //!
 //! Owns the nftables table `inet weft` of the network namespace it runs in. Speaks netlink itself: the image holds no shell and no
 //! nft. Imports nothing of the workspace; runs once, before the application.
 
+mod ask;
+mod drain;
 mod error;
 mod ipv6;
 mod netlink;
@@ -11,6 +13,7 @@ mod ready;
 mod rules;
 mod table;
 
+pub use drain::{DrainError, drain};
 pub use error::InitError;
 pub use options::{Ipv6, Options, PortRange};
 pub use ready::{AwaitError, await_ready};

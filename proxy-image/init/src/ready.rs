@@ -1,8 +1,9 @@
 //! Waits for the proxy: where it is a plain container, the application's own start is held back by it.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use crate::ask::ask;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -26,9 +27,9 @@ pub struct AwaitError {
 pub fn await_ready(address: SocketAddr, limit: Duration) -> Result<(), AwaitError> {
     let deadline = Instant::now() + limit;
     loop {
-        let last = match ask(address) {
-            Ok(200) => return Ok(()),
-            Ok(status) => format!("it answered {status}"),
+        let last = match ask(address, "GET", "/ready", ATTEMPT) {
+            Ok((200, _)) => return Ok(()),
+            Ok((status, _)) => format!("it answered {status}"),
             Err(error) => error.to_string(),
         };
         if Instant::now() + INTERVAL >= deadline {
@@ -36,20 +37,6 @@ pub fn await_ready(address: SocketAddr, limit: Duration) -> Result<(), AwaitErro
         }
         std::thread::sleep(INTERVAL);
     }
-}
-
-/// The status of the answer.
-fn ask(address: SocketAddr) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
-    stream.set_read_timeout(Some(ATTEMPT))?;
-    stream.set_write_timeout(Some(ATTEMPT))?;
-    let request = format!("GET /ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut line = String::new();
-    BufReader::new(io::Read::take(stream, 1024)).read_line(&mut line)?;
-    let status =
-        line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    status.ok_or_else(|| io::Error::other(format!("it answered {line:?}")))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The proxy's binary: `weft-proxy run | init | await`.
+//! The proxy's binary: `weft-proxy run | init | await | drain`.
 //!
 //! The composition root: the only reader of arguments, environment and signals. Boot reads top to bottom in `run`.
 
@@ -7,10 +7,12 @@ mod gauges;
 mod logging;
 mod run;
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use weft_proxy_core::config::Config;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -20,7 +22,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static MALLOC_CONF: &[u8; 53] = b"narenas:1,background_thread:true,dirty_decay_ms:1000\0";
 
-const USAGE: &str = "usage: weft-proxy run | init [flags] | await [address:port [seconds]]";
+const USAGE: &str = "usage: weft-proxy run | init [flags] | await [address:port [seconds]] | drain";
+/// Time for the answer of a proxy whose own deadline has come.
+const DRAIN_MORE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
         "run" => run::run(),
         "init" => init(arguments),
         "await" => wait(arguments),
+        "drain" => drain(arguments),
         _ => Err(anyhow::anyhow!("unknown applet {applet:?}; {USAGE}")),
     };
     match result {
@@ -63,4 +68,16 @@ fn wait(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let address = address.parse().with_context(|| format!("{address:?} is no address:port"))?;
     let seconds = seconds.parse().with_context(|| format!("{seconds:?} is no whole number of seconds"))?;
     Ok(weft_init::await_ready(address, Duration::from_secs(seconds))?)
+}
+
+/// Drains the proxy of this pod and waits until that is done: the container's preStop hook.
+fn drain(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    if arguments.next().is_some() {
+        bail!(USAGE);
+    }
+    let config = Config::from_env()?;
+    let port = config.admin.first().context("WEFT_ADMIN_LISTEN names no address")?.port();
+    let said = weft_init::drain((Ipv4Addr::LOCALHOST, port).into(), config.drain + DRAIN_MORE)?;
+    println!("{said}");
+    Ok(())
 }

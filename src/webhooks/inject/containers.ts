@@ -28,6 +28,8 @@ export interface ContainerInput {
   readonly nativeSidecar: boolean;
 }
 
+/** The program's path in the proxy's image. */
+const PROXY_BINARY = '/weft-proxy';
 /** Longest stay of the kubelet's token; it is renewed in place well before, and the proxy reads it anew. */
 const TOKEN_SECONDS = 3_600;
 
@@ -85,8 +87,9 @@ export function proxyContainer(input: ContainerInput): Readonly<Record<string, u
     readinessProbe: { httpGet: admin('/ready'), periodSeconds: 5, timeoutSeconds: 1, failureThreshold: 3 },
     livenessProbe: { httpGet: admin('/live'), periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3 },
     lifecycle: {
-      ...(input.nativeSidecar ? {} : { postStart: { exec: { command: ['/weft-proxy', 'await'] } } }),
-      preStop: { httpGet: admin('/drain') },
+      ...(input.nativeSidecar ? {} : { postStart: { exec: { command: [PROXY_BINARY, 'await'] } } }),
+      // Run inside, because the proxy takes the word of nobody outside its pod for it.
+      preStop: { exec: { command: [PROXY_BINARY, 'drain'] } },
     },
     volumeMounts: [
       { name: TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true },

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::Caller;
 use super::request::{MAX_HEAD, Malformed, Method, Request, parse};
 use super::routes::{Answer, Body, answer};
 use crate::context::Proxy;
@@ -18,7 +19,7 @@ const HEAD: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(10);
 
 /// Serves `stream` until its client has had enough, misbehaves or is too slow.
-pub(super) async fn serve(proxy: &Rc<Proxy>, mut stream: TcpStream) {
+pub(super) async fn serve(proxy: &Rc<Proxy>, mut stream: TcpStream, caller: &Caller) {
     let mut buffer = Vec::new();
     loop {
         let request = match timeout(HEAD, read(&mut stream, &mut buffer)).await {
@@ -33,7 +34,7 @@ pub(super) async fn serve(proxy: &Rc<Proxy>, mut stream: TcpStream) {
             Ok(Ok(None) | Err(_)) | Err(_) => return,
         };
         let keep_alive = request.keep_alive;
-        let answer = answer(proxy, &request, stream.local_addr().ok()).await;
+        let answer = answer(proxy, &request, caller).await;
         let written = write(&mut stream, &answer, request.method, request.http11, keep_alive).await;
         if written.is_err() || !keep_alive {
             return;
@@ -123,6 +124,7 @@ fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         431 => "Request Header Fields Too Large",

@@ -7,14 +7,18 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::config;
 use super::request::{Method, Request};
+use super::{Caller, config};
 use crate::context::Proxy;
 use crate::exchange::Direction;
 use crate::metrics::Metrics;
 
 /// The application must accept a probe's connection in this time. Kubelets give up after their own timeout, one second by default.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// To a caller from outside who asks for a drain.
+const OUTSIDER: &str =
+    "only the pod itself may drain its proxy: run `weft-proxy drain` in the proxy's container, or ask at 127.0.0.1\n";
 
 /// An answer to be written.
 pub(super) struct Answer {
@@ -37,12 +41,16 @@ impl Answer {
     }
 }
 
-/// Answers one request that came to `local`.
-pub(super) async fn answer(proxy: &Rc<Proxy>, request: &Request, local: Option<SocketAddr>) -> Answer {
+/// Answers one request of `caller`.
+pub(super) async fn answer(proxy: &Rc<Proxy>, request: &Request, caller: &Caller) -> Answer {
     let reads = matches!(request.method, Method::Get | Method::Head);
     match request.path.as_str() {
-        // preStop hooks can only GET (httpGet), people and scripts POST.
-        "/drain" if matches!(request.method, Method::Get | Method::Post) => drain(proxy).await,
+        // Whoever can reach this port could end this pod's service otherwise, and that is every pod of the cluster.
+        "/drain" if !caller.is_loopback() => Answer::plain(403, OUTSIDER),
+        "/drain" if matches!(request.method, Method::Get | Method::Post) => {
+            caller.waits();
+            drain(proxy).await
+        }
         _ if !reads => Answer::plain(405, "method not allowed\n"),
         "/ready" if proxy.ready() => Answer::plain(200, "ready\n"),
         "/ready" => Answer::plain(503, &format!("{}\n", unready(proxy))),
@@ -54,7 +62,7 @@ pub(super) async fn answer(proxy: &Rc<Proxy>, request: &Request, local: Option<S
         },
         "/config" => Answer { status: 200, kind: "application/json", body: Body::Whole(config::render(proxy)) },
         path => match path.strip_prefix("/probe/tcp/") {
-            Some(port) => probe(proxy, port, local).await,
+            Some(port) => probe(proxy, port, caller.local).await,
             None => Answer::plain(404, "not found\n"),
         },
     }

@@ -19,10 +19,15 @@ struct Admin {
 
 impl Admin {
     async fn start(config: Config) -> Self {
+        Self::start_at(config, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// Listens at `ip` and is asked at 127.0.0.1.
+    async fn start_at(config: Config, ip: Ipv4Addr) -> Self {
         let (control, setter) = Control::memory();
         let proxy = Proxy::new(config, control, Metrics::new(Limits::default()));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
+        let address = (Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port()).into();
         spawn_local(serve(Rc::clone(&proxy), listener));
         Self { proxy, setter, address }
     }
@@ -205,6 +210,60 @@ async fn a_drain_answers_when_inbound_is_idle_or_at_the_deadline() {
         drop(guard);
         let answer = admin.say("POST /drain HTTP/1.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
         assert!(answer.ends_with("drained\n"), "{answer}");
+    })
+    .await;
+}
+
+/// An address of this host that is not loopback; None on a host without a network.
+fn outside() -> Option<std::net::IpAddr> {
+    // No packet is sent: the kernel only looks up which source it would use.
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().unwrap().ip()).filter(|ip| !ip.is_loopback())
+}
+
+#[tokio::test]
+async fn only_the_pod_itself_may_drain_it() {
+    local(async {
+        let Some(outside) = outside() else {
+            println!("not tried: this host has no address but loopback");
+            return;
+        };
+        let mut admin = Admin::start_at(Config::default(), Ipv4Addr::UNSPECIFIED).await;
+        admin.make_ready();
+        let inside = admin.address;
+        admin.address.set_ip(outside);
+        for request in ["GET /drain HTTP/1.1\r\n", "POST /drain HTTP/1.1\r\n", "HEAD /drain HTTP/1.1\r\n"] {
+            let answer = admin.say(&format!("{request}host: 127.0.0.1\r\nconnection: close\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+            assert!(request.starts_with("HEAD") || answer.contains("weft-proxy drain"), "{answer}");
+        }
+        assert!(!admin.proxy.drain.draining());
+        assert_eq!(admin.get("/ready").await.0, 200, "what only reads stays open");
+        admin.address = inside;
+        assert_eq!(admin.get("/drain").await.0, 200);
+        assert!(admin.proxy.drain.draining());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_drain_is_not_cut_off() {
+    local(async {
+        let admin = Admin::start(Config { drain: Duration::from_secs(20), ..Config::default() }).await;
+        let guard = admin.proxy.drain.guard(Direction::Inbound);
+        let mut waiting = TcpStream::connect(admin.address).await.unwrap();
+        waiting.write_all(b"POST /drain HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+        timeout(Duration::from_secs(10), admin.proxy.drain.started()).await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS * 2 {
+            silent.push(TcpStream::connect(admin.address).await.unwrap());
+        }
+        assert_eq!(admin.get("/live").await.0, 200);
+        drop(guard);
+        let mut answer = String::new();
+        timeout(Duration::from_secs(10), waiting.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.ends_with("\r\n\r\ndrained\n"), "{answer}");
     })
     .await;
 }
