@@ -89,7 +89,10 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
     touch,
     sweep,
     holders,
-    proxies: () => [...records.values()].map(stateOf),
+    proxies: () => {
+      const nowMs = clock.nowMs();
+      return [...records.values()].map(record => stateOf(record, nowMs));
+    },
     onChange: (listener): Unsubscribe => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -119,10 +122,10 @@ function displayName(proxy: ProxyRecord): string {
   return `${namespace}/${name}`;
 }
 
-function stateOf(proxy: ProxyRecord): ProxyState {
+function stateOf(proxy: ProxyRecord, nowMs: number): ProxyState {
   const { who, podUid, proxyVersion, connectedAtMs, lastHeardMs } = proxy;
   const resources = [...proxy.slots.values()].map(heldOf).toSorted((left, right) => compareText(left.name, right.name));
-  return { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, resources };
+  return { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, silent: isSilent(proxy, nowMs), resources };
 }
 
 function heldOf(slot: Slot): ProxyState['resources'][number] {

@@ -40,6 +40,8 @@ export interface ProxyState {
   readonly proxyVersion: string;
   readonly connectedAtMs: number;
   readonly lastHeardMs: number;
+  /** It owes an answer for 30 s, or its stream ended so long ago. A stream on which nothing was to be said is not silent: pings keep it honest. */
+  readonly silent: boolean;
   readonly resources: readonly HeldResource[];
 }
 

@@ -73,8 +73,7 @@ export function createApp(ports: OperatorApiPorts): Hono<{ Bindings: Bindings }>
     '/v1/proxies',
     context => access.proxies(namespaceOf(context)),
     context => {
-      const nowMs = ports.clock.nowMs();
-      const proxies = ports.registry.proxies().map(proxy => summarise(proxy, nowMs));
+      const proxies = ports.registry.proxies().map(summarise);
       const wanted = proxies.filter(
         ({ namespace }) => namespaceOf(context) === '' || namespace === namespaceOf(context),
       );
@@ -134,7 +133,7 @@ function proxyConfigAnswer(ports: OperatorApiPorts, namespace: string, pod: stri
       'not-found',
       `replica ${ports.replica} has no connection from the proxy of pod ${namespace}/${pod}`,
     );
-  return { replica: ports.replica, proxy: summarise(proxy, ports.clock.nowMs()), ...configOf(proxy, ports.config) };
+  return { replica: ports.replica, proxy: summarise(proxy), ...configOf(proxy, ports.config) };
 }
 
 function objectAnswer(

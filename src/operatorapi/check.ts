@@ -66,8 +66,8 @@ function objectCheck({ findings }: CheckPorts): Check {
   });
 }
 
-function proxyChecks({ registry, clock, version }: CheckPorts): Check[] {
-  const proxies = registry.proxies().map(proxy => summarise(proxy, clock.nowMs()));
+function proxyChecks({ registry, version }: CheckPorts): Check[] {
+  const proxies = registry.proxies().map(summarise);
   const named = (list: typeof proxies) => some(list.map(({ namespace, pod }) => `${namespace}/${pod}`));
   const silent = proxies.filter(({ state }) => state === 'silent');
   const refusing = proxies.filter(({ state }) => state === 'refusing');

@@ -2,10 +2,7 @@ import type { ProxyCondition, ProxyConfigAnswer, ProxyCounts, ProxyResource, Pro
 import { nameOf } from '../kernel/index.ts';
 import type { ConfigSource, HeldResource, ProxyState } from '../model/index.ts';
 
-/** A proxy that was not heard of for so long is counted as silent; the status conditions use the same bound. */
-export const SILENT_MS = 30_000;
-
-export function summarise(proxy: ProxyState, nowMs: number): ProxySummary {
+export function summarise(proxy: ProxyState): ProxySummary {
   const { namespace, name } = nameOf(proxy.who.podKey);
   const refused = proxy.resources.filter(isRefused).length;
   const current = proxy.resources.filter(isCurrent).length;
@@ -19,7 +16,7 @@ export function summarise(proxy: ProxyState, nowMs: number): ProxySummary {
     version: proxy.proxyVersion,
     connectedAt: new Date(proxy.connectedAtMs).toISOString(),
     lastHeardAt: new Date(proxy.lastHeardMs).toISOString(),
-    state: conditionOf(proxy, { nowMs, refused, current }),
+    state: conditionOf(proxy, { refused, current }),
     resources: { total: proxy.resources.length, current, refused },
   };
 }
@@ -62,8 +59,8 @@ export function printable(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, printable(item)]));
 }
 
-function conditionOf(proxy: ProxyState, state: { nowMs: number; refused: number; current: number }): ProxyCondition {
-  if (state.nowMs - proxy.lastHeardMs > SILENT_MS) return 'silent';
+function conditionOf(proxy: ProxyState, state: { refused: number; current: number }): ProxyCondition {
+  if (proxy.silent) return 'silent';
   if (state.refused > 0) return 'refusing';
   return state.current === proxy.resources.length ? 'current' : 'updating';
 }

@@ -4,15 +4,11 @@ import type { PodFacts } from '../model/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
 import { countProxies, summarise } from './proxies.ts';
 
-type StatusPorts = Pick<
-  OperatorApiPorts,
-  'replica' | 'config' | 'registry' | 'issuers' | 'snapshot' | 'findings' | 'clock'
->;
+type StatusPorts = Pick<OperatorApiPorts, 'replica' | 'config' | 'registry' | 'issuers' | 'snapshot' | 'findings'>;
 
 /** `namespace` empty: all that have a pod with a proxy, and every mesh. */
 export function statusAnswer(ports: StatusPorts, namespace: string): StatusAnswer {
-  const nowMs = ports.clock.nowMs();
-  const proxies = ports.registry.proxies().map(proxy => summarise(proxy, nowMs));
+  const proxies = ports.registry.proxies().map(summarise);
   const inScope = (key: ObjectKey) => namespace === '' || nameOf(key).namespace === namespace;
   return {
     replica: ports.replica,

@@ -37,6 +37,7 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
     proxyVersion: '0.1.0',
     connectedAtMs: NOW_MS - 60_000,
     lastHeardMs: NOW_MS,
+    silent: false,
     resources: [{ name: 'workload', ackedVersion: 'v1', sentVersion: 'v1', nackReason: undefined }],
     ...changes,
   };
