@@ -23,7 +23,9 @@ export function normaliseTrafficSplit(object: unknown): readonly JsonPatch[] {
   if (quantities.includes(undefined)) return [];
   const whole = wholeNumbers(quantities.filter(quantity => quantity !== undefined));
   if (whole.some(weight => weight > MAX_WEIGHT)) return [];
-  return whole.map(Number).flatMap((value, index) =>
-    weights[index] === value ? [] : [{ op: 'replace', path: `/spec/backends/${index}/weight`, value }],
-  );
+  return whole
+    .map(Number)
+    .flatMap((value, index) =>
+      weights[index] === value ? [] : [{ op: 'replace', path: `/spec/backends/${index}/weight`, value }],
+    );
 }

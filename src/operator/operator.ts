@@ -16,7 +16,7 @@ import { createAdminServer, judgeLiveness, type PromMetrics } from '../telemetry
 import { createWebhookServer } from '../webhooks/index.ts';
 import type { Options } from './options.ts';
 import { createReconcilers } from './reconcilers.ts';
-import { onCompileInput, takeSnapshot, WatchingOperator } from './stores.ts';
+import { createSnapshots, onCompileInput, WatchingOperator } from './stores.ts';
 import { VERSION } from './version.ts';
 import { webhookPorts } from './webhook-ports.ts';
 
@@ -113,7 +113,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     controlNamespace: namespace,
     trust: identity.issuers.trust(),
   });
-  const snapshot = () => takeSnapshot(stores.snapshot);
+  const snapshot = createSnapshots(stores.snapshot);
   const publisher = createPublisher({ snapshot, compileOptions, clock, log, metrics });
   shutdown.onStop('publisher', () => publisher.close());
   publisher.onPublish(() => compileTask.finish());

@@ -100,20 +100,60 @@ export class WatchingOperator extends OperatorBase {
 
 const only = (name: string): { readonly fieldSelector: string } => ({ fieldSelector: `metadata.name=${name}` });
 
-/** All stores in one tick; a kind that did not change is the same Map as before. */
-export function takeSnapshot(stores: Stores['snapshot']): Snapshot {
-  return {
-    meshConfigs: stores.meshConfigs.snapshot(),
-    namespaces: stores.namespaces.snapshot(),
-    services: stores.services.snapshot(),
-    endpointSlices: stores.endpointSlices.snapshot(),
-    pods: stores.pods.snapshot(),
-    networkPolicies: stores.networkPolicies.snapshot(),
-    nodes: stores.nodes.snapshot(),
-    trafficSplits: stores.trafficSplits.snapshot(),
-    httpRouteGroups: stores.httpRouteGroups.snapshot(),
-    servers: stores.servers.snapshot(),
-    serverAuthorizations: stores.serverAuthorizations.snapshot(),
+/**
+ * Takes all stores in one tick. What did not change for compile is the very same object as in the snapshot before, and a kind in which nothing did
+ * is the same Map: publications are incremental by identity, and a status write must not make everything new that depends on the object.
+ */
+export function createSnapshots(stores: Stores['snapshot']): () => Snapshot {
+  const fields = {
+    meshConfigs: steady(stores.meshConfigs),
+    namespaces: steady(stores.namespaces),
+    services: steady(stores.services),
+    endpointSlices: steady(stores.endpointSlices),
+    pods: steady(stores.pods),
+    networkPolicies: steady(stores.networkPolicies),
+    nodes: steady(stores.nodes),
+    trafficSplits: steady(stores.trafficSplits),
+    httpRouteGroups: steady(stores.httpRouteGroups),
+    servers: steady(stores.servers),
+    serverAuthorizations: steady(stores.serverAuthorizations),
+  };
+  return () => ({
+    meshConfigs: fields.meshConfigs(),
+    namespaces: fields.namespaces(),
+    services: fields.services(),
+    endpointSlices: fields.endpointSlices(),
+    pods: fields.pods(),
+    networkPolicies: fields.networkPolicies(),
+    nodes: fields.nodes(),
+    trafficSplits: fields.trafficSplits(),
+    httpRouteGroups: fields.httpRouteGroups(),
+    servers: fields.servers(),
+    serverAuthorizations: fields.serverAuthorizations(),
+  });
+}
+
+function steady<T extends object>(store: Pick<Store<T>, 'snapshot'>): () => ReadonlyMap<ObjectKey, T> {
+  // Of each object in the store, the equal one that was taken first; asked once per object, not once per snapshot.
+  const firsts = new WeakMap<T, T>();
+  let seen: ReadonlyMap<ObjectKey, T> | undefined;
+  let taken: ReadonlyMap<ObjectKey, T> = new Map();
+  const firstOf = (key: ObjectKey, object: T): T => {
+    const known = firsts.get(object);
+    if (known !== undefined) return known;
+    const before = taken.get(key);
+    const first = before === undefined || concernsCompile(before, object) ? object : before;
+    firsts.set(object, first);
+    return first;
+  };
+  return () => {
+    const stored = store.snapshot();
+    if (stored === seen) return taken;
+    seen = stored;
+    const next = new Map(Array.from(stored, ([key, object]) => [key, firstOf(key, object)]));
+    const same = next.size === taken.size && [...next].every(([key, object]) => taken.get(key) === object);
+    if (!same) taken = next;
+    return taken;
   };
 }
 

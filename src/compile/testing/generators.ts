@@ -87,7 +87,9 @@ const split = fc
     time,
     root: name,
     matches: fc.constantFrom(undefined, [{ kind: 'HTTPRouteGroup', name: 'a' }]),
-    backends: fc.array(fc.record({ service: name, weight: fc.constantFrom(0, 1, 90, '500m', -1, '9G') }), { maxLength: 3 }),
+    backends: fc.array(fc.record({ service: name, weight: fc.constantFrom(0, 1, 90, '500m', -1, '9G') }), {
+      maxLength: 3,
+    }),
   })
   .map(({ name, time, root, matches, backends }) =>
     object('split.smi-spec.io/v1alpha4', 'TrafficSplit', {

@@ -1,9 +1,17 @@
 // The publisher: from the stores to what proxies are served. Takes a snapshot, compiles it, and puts the result in the place of the former one:
 // the first change after a quiet time at once, what follows within the window together. Runs on every replica, writes nothing. If compile throws
 // (a defect: it must not), the last good plan stays in force, which is counted and logged. Imports L0 to L3.
-import { compile, type Compiled, type CompileOptions, type Plan, render, whoIs } from '../../compile/index.ts';
+import {
+  compile,
+  type Compiled,
+  type CompileOptions,
+  type Plan,
+  type Rendered,
+  renderAgain,
+  whoIs,
+} from '../../compile/index.ts';
 import type { ObjectKey } from '../../kernel/index.ts';
-import type { ConfigSource, Resource, Snapshot, Who } from '../../model/index.ts';
+import type { ConfigSource, Snapshot, Who } from '../../model/index.ts';
 import { type Clock, createCoalescer, type Logger, type Metrics, type Unsubscribe } from '../../runtime/index.ts';
 import { createRenderCache, type RenderCache } from './render-cache.ts';
 
@@ -28,7 +36,10 @@ export interface PublisherOptions {
 
 export interface Compiler {
   compile(snapshot: Snapshot, options: CompileOptions): Compiled;
-  render(plan: Plan, who: Who, name: string): Resource | undefined;
+  renderAgain(
+    ask: { readonly plan: Plan; readonly who: Who; readonly name: string },
+    before: Rendered | undefined,
+  ): Rendered;
   whoIs(plan: Plan, podKey: ObjectKey): Who | undefined;
 }
 
@@ -74,7 +85,7 @@ function publisherMetrics(metrics: Metrics) {
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { clock, windowMs = WINDOW_MS, compiler = { compile, render, whoIs } } = options;
+  const { clock, windowMs = WINDOW_MS, compiler = { compile, renderAgain, whoIs } } = options;
   const log = options.log.child({ component: 'publisher' });
   const meters = publisherMetrics(options.metrics);
   const listeners = new Set<() => void>();
@@ -115,7 +126,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (publication === undefined) return;
     current = publication;
     cache = createRenderCache({
-      render: (who, name) => compiler.render(publication.plan, who, name),
+      render: (who, name, before) => compiler.renderAgain({ plan: publication.plan, who, name }, before),
       former: cache,
       onError: onRenderError,
     });

@@ -29,10 +29,11 @@ function countingCompiler(rendered: string[] = []) {
       count++;
       return { plan: { count } as unknown as Plan, statuses: new Map(), problems: [] } satisfies Compiled;
     },
-    render: (plan, who, name) => {
+    renderAgain: ({ plan, who, name }) => {
       if (compiler.failRender) throw new Error('render is broken');
       rendered.push(`${name} ${who.podKey}`);
-      return aResource(name, `v${(plan as unknown as { count: number }).count}`);
+      const { count } = plan as unknown as { count: number };
+      return { resource: aResource(name, `v${count}`), inputs: [count] };
     },
     whoIs: (_plan, key) => (key === WHO.podKey ? WHO : undefined),
   };
@@ -140,6 +141,28 @@ describe('publisher', () => {
       expect(publisher.resource(WHO, 'trust')?.version).toBe('v1');
     }
     expect(metrics.value('weft_render_errors_total')).toBe(3);
+    compiler.failRender = false;
+    publisher.request();
+    await turn(50);
+    expect(publisher.resource(WHO, 'trust')?.version).toBe('v5');
+    publisher.close();
+  });
+
+  it('hands what was rendered before to the next render', async () => {
+    const compiler = countingCompiler();
+    const handed: (readonly unknown[] | undefined)[] = [];
+    const { renderAgain } = compiler;
+    compiler.renderAgain = (ask, before) => {
+      handed.push(before?.inputs);
+      return renderAgain(ask, before);
+    };
+    const { publisher } = setUp(compiler);
+    for (let round = 0; round < 3; round++) {
+      publisher.request();
+      await turn(50);
+      publisher.resource(WHO, 'trust');
+    }
+    expect(handed).toEqual([undefined, [1], [2]]);
     publisher.close();
   });
 
