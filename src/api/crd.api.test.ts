@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { eventually, startTestApi, type TestApi } from '../kube/testing/api-server.ts';
+import { eventually, startTestApi, stopTestApis, type TestApi } from '../kube/testing/api-server.ts';
 import { crdOf, KINDS } from './index.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -32,7 +32,7 @@ describe('the definitions, with a real API server', () => {
       });
     }
   });
-  afterAll(() => api.stop());
+  afterAll(() => stopTestApis());
 
   it.each(KINDS.map(definition => [definition.kind, definition] as const))(
     '%s: is structural, and its example is stored as it is',

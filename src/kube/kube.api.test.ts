@@ -15,6 +15,7 @@ import {
   eventually,
   forever,
   startTestApi,
+  stopTestApis,
   type TestApi,
 } from './testing/api-server.ts';
 import { createTokenReviewer } from './token-review.ts';
@@ -46,7 +47,7 @@ describe('the Kubernetes adapter, with a real API server', () => {
   beforeAll(async () => {
     api = await startTestApi('kube-api-test');
   });
-  afterAll(() => api.stop());
+  afterAll(() => stopTestApis());
 
   it('an informer lists in pages, follows changes, and after a restart with compacted history tells what was deleted meanwhile', async () => {
     for (let index = 0; index < 20; index++)

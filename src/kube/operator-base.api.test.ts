@@ -3,7 +3,14 @@ import type { ResourceEvent, ResourceMeta } from '@dot-i/k8s-operator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLogger, silentMetrics } from '../runtime/index.ts';
 import { OperatorBase } from './operator-base.ts';
-import { aConfigMap, configMapPath, eventually, startTestApi, type TestApi } from './testing/api-server.ts';
+import {
+  aConfigMap,
+  configMapPath,
+  eventually,
+  startTestApi,
+  stopTestApis,
+  type TestApi,
+} from './testing/api-server.ts';
 
 const CRD_FILE = join(import.meta.dirname, '../../crds/weft.dev_meshconfigs.yaml');
 const CRD = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/meshconfigs.weft.dev';
@@ -47,6 +54,7 @@ class TestOperator extends OperatorBase {
 describe('the operator base class, with a real API server', () => {
   let api: TestApi;
   let operator: TestOperator;
+  const stops: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
     api = await startTestApi('operator-base-test');
@@ -62,14 +70,14 @@ describe('the operator base class, with a real API server', () => {
       random: Math.random,
       fieldManager: 'weft-test',
     });
+    stops.push(() => {
+      operator.stop();
+      return operator.stopped();
+    });
     await operator.start();
   });
 
-  afterAll(async () => {
-    operator.stop();
-    await operator.stopped();
-    await api.stop();
-  });
+  afterAll(() => stopTestApis(...stops));
 
   it('registers a definition, and registering again is no error', async () => {
     expect(operator.registered).toMatchObject({ group: 'weft.dev', plural: 'meshconfigs' });

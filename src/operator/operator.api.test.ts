@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { issueIntermediate, makeCa, operatorServerName } from '../identity/index.ts';
 import type { RawObject } from '../kube/index.ts';
-import { eventually, forever, startTestApi, type TestApi } from '../kube/testing/api-server.ts';
+import { eventually, forever, startTestApi, stopTestApis, type TestApi } from '../kube/testing/api-server.ts';
 import { silentLogger } from '../runtime/index.ts';
 import { createPromMetrics, type PromMetrics } from '../telemetry/index.ts';
 import { type RunningOperator, startOperator } from './operator.ts';
@@ -63,6 +63,7 @@ function handshake(port: number, servername: string, ca: string): Promise<void> 
 describe('the operator, with a real API server', () => {
   let api: TestApi;
   let first: Replica;
+  const replicas: RunningOperator[] = [];
   const exists = (path: string): Promise<boolean> =>
     api.get(path).then(
       () => true,
@@ -84,6 +85,7 @@ describe('the operator, with a real API server', () => {
       metrics,
       random: Math.random,
     });
+    replicas.push(operator);
     return { operator, metrics };
   }
 
@@ -130,10 +132,7 @@ describe('the operator, with a real API server', () => {
     await eventually('the first replica is ready', () => first.operator.readiness.ready);
   });
 
-  afterAll(async () => {
-    await first.operator.stop('test');
-    await api.stop();
-  });
+  afterAll(() => stopTestApis(...replicas.map(replica => () => replica.stop('test'))));
 
   it('accepted every definition in crds/, with its structural schema', async () => {
     const list = (await api.get(CRD_PATH)) as unknown as { items: RawObject[] };

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type ApiOnly, apiOnly } from '../../e2e/cluster/index.ts';
+import { type ApiOnly, apiOnly, clusterDown } from '../../e2e/cluster/index.ts';
 import { ensureComponent } from '../components/build.ts';
 import { helm } from './helm.ts';
 
@@ -15,16 +15,18 @@ const chart = join(root, 'charts/weft');
 // cert-manager is not there, nor is a node: nothing would become ready.
 const values = ['--set=certManager.create=false,mesh.spec.identity.mode=SelfManaged'];
 const where = ['--namespace', 'weft-system'];
+const cluster = 'chart';
 let api: ApiOnly;
 let connection: string[];
 
 beforeAll(async () => {
-  api = await apiOnly('chart');
+  api = await apiOnly(cluster);
   connection = ['--kubeconfig', api.kubeconfig];
 });
 
+// By name: a start that failed halfway leaves processes, too.
 afterAll(async () => {
-  await api.stop();
+  await clusterDown(cluster);
 });
 
 test('one installation into an empty cluster creates the definitions and the MeshConfig', async () => {

@@ -1,7 +1,7 @@
 // A real kube-apiserver with its etcd for the API tests of this folder and of the reconcilers.
 import { readFile } from 'node:fs/promises';
 import { KubeConfig } from '@kubernetes/client-node';
-import { apiOnly, type Component, component } from '../../../e2e/cluster/index.ts';
+import { apiOnly, clusterDown, type Component, component } from '../../../e2e/cluster/index.ts';
 import { type ApiClient, createApiClient } from '../api-client.ts';
 import { resourcePath } from '../resource-type.ts';
 import type { RawObject } from '../raw-object.ts';
@@ -16,7 +16,6 @@ export interface TestApi {
   get(path: string): Promise<RawObject>;
   merge(path: string, body: unknown): Promise<RawObject>;
   delete(path: string): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** etcd's own HTTP gateway, for what happens behind the API server's back. */
@@ -29,8 +28,12 @@ export interface EtcdTools {
 
 export const forever = new AbortController().signal;
 
-/** Clusters of the same name must not be used by two test files. */
+/** Of this test file, from before their first process on. */
+const started = new Set<string>();
+
+/** Clusters of the same name must not be used by two test files. `afterAll` must call {@link stopTestApis}. */
 export async function startTestApi(name: string): Promise<TestApi> {
+  started.add(name);
   const server = await apiOnly(name);
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromFile(server.kubeconfig);
@@ -56,8 +59,26 @@ export async function startTestApi(name: string): Promise<TestApi> {
     get: path => request('GET', path),
     merge: (path, body) => request('PATCH', path, body),
     delete: async path => void (await request('DELETE', path)),
-    stop: () => server.stop(),
   };
+}
+
+/** Longer than anything that is stopped here takes by its own deadline, shorter than a hook may take. */
+const STOP_MS = 60_000;
+
+/**
+ * For afterAll: runs `stops`, then stops every API server that this file has started, however far its beforeAll came and whatever fails or hangs
+ * before. Rejects with the first failure when all is done.
+ */
+export async function stopTestApis(...stops: readonly (() => unknown)[]): Promise<void> {
+  const clients = Promise.allSettled(stops.map(async stop => void (await stop())));
+  const late = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => late.resolve('late'), STOP_MS);
+  const outcomes = await Promise.race([clients, late.promise]);
+  clearTimeout(timer);
+  const servers = await Promise.allSettled([...started].map(name => clusterDown(name)));
+  started.clear();
+  if (outcomes === 'late') throw new Error(`what talks to the API server did not stop within ${STOP_MS} ms`);
+  for (const outcome of [...outcomes, ...servers]) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 async function etcdTools(name: string): Promise<EtcdTools> {
