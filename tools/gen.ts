@@ -1,12 +1,13 @@
 /**
- * Writes everything that is generated: crds/, docs/reference/ (from src/api and src/compile) and src/gen (from proto/, by buf). With `--check` it writes nothing and
- * fails when a file is stale, missing or left over, naming each.
+ * Writes everything that is generated: crds/, docs/reference/ and docs/cli.md (from src), src/gen (from proto/, by buf), and what charts/ and config/ hold
+ * of these (tools/chart). With `--check` it writes nothing and fails when a file is stale, missing or left over, naming each.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { chartOutOfDate } from './chart/index.ts';
 import { type Output, outputs } from './gen/outputs.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -15,10 +16,12 @@ const OWNED = ['crds', 'docs/reference', 'src/gen'];
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 const wanted = [...outputs(), ...protobuf()];
-const stale = differences(wanted);
+const own = differences(wanted);
+if (!values.check) for (const path of own) write(path);
+// After the former: the chart copies what is in crds/ by then.
+const stale = [...own, ...(await chartOutOfDate(!values.check))];
 
 if (!values.check) {
-  for (const path of stale) write(path);
   console.log(stale.length === 0 ? 'gen: nothing to do' : `gen: wrote\n  ${stale.join('\n  ')}`);
 } else if (stale.length > 0) {
   console.error(`gen: stale (run \`npm run gen\` and commit):\n  ${stale.join('\n  ')}`);

@@ -199,6 +199,9 @@ export function helpText(): string {
 
 /** The same table for the documentation. */
 export function optionsMarkdown(): string {
-  const lines = rows.map(([, row]) => `| \`--${row.flag}\` | \`${row.env}\` | \`${row.fallback}\` | ${row.help} |`);
+  const lines = rows.map(([, row]) => {
+    const fallback = row.fallback === '' ? '' : `\`${row.fallback}\``;
+    return `| \`--${row.flag}\` | \`${row.env}\` | ${fallback} | ${row.help} |`;
+  });
   return ['| flag | environment | default | meaning |', '|---|---|---|---|', ...lines, ''].join('\n');
 }

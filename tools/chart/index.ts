@@ -1,16 +1,15 @@
 // What is generated for people who install Weft: the chart's values table and schema, its copies of the CRDs, and the kustomize base.
 //
 // Owns: charts/weft/{README.md,values.schema.json,files/crds,crds}, config.
-// May import: tools/components (helm), src/api (samples). `node tools/chart/index.ts` writes what is out of date, `--check` only says what is.
+// May import: tools/components (helm), src/api (samples). tools/gen.ts writes what is out of date.
 
 import { mkdir, readFile, rm, writeFile, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import process from 'node:process';
 import { crdFiles } from './crds.ts';
 import { kustomizeCrds, kustomizeFiles, kustomizeSamples } from './kustomize.ts';
 import { readmeFiles } from './readme.ts';
 
-export const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../..');
 
 /** Content by path below the root. A folder that `owns` names holds nothing else. */
 export interface Generated {
@@ -18,8 +17,7 @@ export interface Generated {
   readonly owns: readonly string[];
 }
 
-/** Paths whose content is not what it should be; with `write` they are corrected. */
-export async function outOfDate(generated: Generated, write: boolean): Promise<string[]> {
+async function outOfDate(generated: Generated, write: boolean): Promise<string[]> {
   const wrong: string[] = [];
   for (const [path, content] of generated.files) {
     const absolute = join(root, path);
@@ -40,8 +38,8 @@ export async function outOfDate(generated: Generated, write: boolean): Promise<s
   return wrong;
 }
 
-/** In this order: the base is rendered from the chart, so the chart's files come first. */
-export const generators: readonly (() => Promise<Generated>)[] = [
+/** Each is made when those before it are written: the copies come from crds/, and the base is rendered from the chart. */
+const generators: readonly (() => Promise<Generated>)[] = [
   crdFiles,
   readmeFiles,
   kustomizeCrds,
@@ -49,13 +47,9 @@ export const generators: readonly (() => Promise<Generated>)[] = [
   kustomizeSamples,
 ];
 
-if (import.meta.main) {
-  const write = !process.argv.includes('--check');
+/** Paths of this folder's making that are not what they should be; with `write` they are corrected. */
+export async function chartOutOfDate(write: boolean): Promise<readonly string[]> {
   const wrong: string[] = [];
   for (const generate of generators) wrong.push(...(await outOfDate(await generate(), write)));
-  for (const path of wrong) process.stderr.write(`${write ? 'written' : 'out of date'}: ${path}\n`);
-  if (!write && wrong.length > 0) {
-    process.stderr.write('run: node tools/chart/index.ts\n');
-    process.exitCode = 1;
-  }
+  return wrong;
 }

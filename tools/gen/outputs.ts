@@ -1,7 +1,9 @@
 import { stringify } from 'yaml';
 import { crdOf, KINDS } from '../../src/api/index.ts';
 import { REASONS } from '../../src/compile/index.ts';
-import { kindPage, reasonsPage, referenceIndex } from './reference.ts';
+import { optionsMarkdown } from '../../src/operator/options.ts';
+import { cliPage } from './cli.ts';
+import { kindPage, operatorPage, reasonsPage, referenceIndex } from './reference.ts';
 
 export interface Output {
   /** Relative to the root of the project. */
@@ -19,8 +21,14 @@ export function outputs(): readonly Output[] {
     path: `docs/reference/${definition.kind.toLowerCase()}.md`,
     content: kindPage(definition),
   }));
-  const reasons = { path: 'docs/reference/conditions.md', content: reasonsPage(REASONS) };
-  return [...crds, ...pages, reasons, { path: 'docs/reference/README.md', content: referenceIndex(KINDS) }];
+  return [
+    ...crds,
+    ...pages,
+    { path: 'docs/reference/conditions.md', content: reasonsPage(REASONS) },
+    { path: 'docs/reference/operator.md', content: operatorPage(optionsMarkdown()) },
+    { path: 'docs/reference/README.md', content: referenceIndex(KINDS) },
+    { path: 'docs/cli.md', content: cliPage() },
+  ];
 }
 
 /** YAML that 1.1 readers (kubectl, Helm) and 1.2 readers take alike; no anchors, long lines stay whole. */

@@ -53,7 +53,7 @@ export function referenceIndex(definitions: readonly KindDefinition[]): string {
     '# API reference',
     'The kinds that Weft defines, or serves for the specifications that it implements.',
     ['| kind | group | |', '|---|---|---|', ...rows].join('\n'),
-    'What the conditions of these objects say is listed in [conditions](conditions.md).',
+    'What the conditions of these objects say is listed in [conditions](conditions.md); the settings of the operator itself are in [operator](operator.md).',
   ].join('\n\n')}\n`;
 }
 
@@ -75,6 +75,16 @@ export function reasonsPage(reasons: Readonly<Record<string, string>>): string {
     ].join('\n'),
     '## Reasons',
     ['| reason | meaning |', '|---|---|', ...rows].join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+/** The settings of the operator's process. */
+export function operatorPage(options: string): string {
+  return `${[
+    BANNER.replace('src/api', 'src/operator'),
+    '# Operator',
+    'Settings of the process `weft-operator`. A flag wins over its environment variable; the chart sets most of them from its own values.',
+    options.trimEnd(),
   ].join('\n\n')}\n`;
 }
 
