@@ -75,48 +75,44 @@ describe.each([
   });
 });
 
-describe('a TrafficSplit that changes under load', () => {
-  it.each([
-    { protocol: 'http1', target: 'http://web/' },
-    { protocol: 'grpc', target: 'web:9090' },
-  ] as const)(
-    'leaves the old backend without one request past the deadline ($protocol)',
-    async ({ protocol, target }) => {
-      await withNamespace(`flip-${protocol}`, async ({ name }) => {
-        await twoVersions(name);
-        await apply(trafficSplit(name, { 'web-v1': 100, 'web-v2': 0 }));
-        const load = await startLoad(name, 'client', { protocol, target, rate: 200, durationMs: 60_000 });
-        await eventually(
-          'v1 alone answers',
-          async () => {
-            const report = await load.report();
-            return report.answered > 400 && Date.now() - (report.byBackend['v2']?.lastSentMs ?? 0) > 1_000;
-          },
-          { deadlineMs: 20_000 },
-        );
-        await apply(trafficSplit(name, { 'web-v1': 0, 'web-v2': 100 }));
-        const appliedMs = Date.now();
-        await new Promise(resolve => setTimeout(resolve, 3_000));
-        const report = await load.stop();
-        expect(report.failed, JSON.stringify(report.errors)).toBe(0);
-        expect(report.sent).toBe(report.answered);
-        // The target is 50 ms from the write; the deadline is ten times that.
-        expect((report.byBackend['v1']?.lastSentMs ?? 0) - appliedMs).toBeLessThan(500);
-        expect(report.byBackend['v2']?.count).toBeGreaterThan(300);
-      });
-    },
-  );
+const underLoad = [
+  { protocol: 'http1', target: 'http://web/' },
+  { protocol: 'grpc', target: 'web:9090' },
+  // A connection a line.
+  { protocol: 'tcp', target: 'web:7000' },
+] as const;
+
+describe.each(underLoad)('a TrafficSplit that changes under load over $protocol', ({ protocol, target }) => {
+  it('leaves the old backend without one request past the deadline', async () => {
+    await withNamespace(`flip-${protocol}`, async ({ name }) => {
+      await twoVersions(name);
+      await apply(trafficSplit(name, { 'web-v1': 100, 'web-v2': 0 }));
+      const load = await startLoad(name, 'client', { protocol, target, rate: 200, durationMs: 60_000 });
+      await eventually(
+        'v1 alone answers',
+        async () => {
+          const report = await load.report();
+          return report.answered > 400 && Date.now() - (report.byBackend['v2']?.lastSentMs ?? 0) > 1_000;
+        },
+        { deadlineMs: 20_000 },
+      );
+      await apply(trafficSplit(name, { 'web-v1': 0, 'web-v2': 100 }));
+      const appliedMs = Date.now();
+      await new Promise(resolve => setTimeout(resolve, 3_000));
+      const report = await load.stop();
+      expect(report.failed, JSON.stringify(report.errors)).toBe(0);
+      expect(report.sent).toBe(report.answered);
+      // The target is 50 ms from the write; the deadline is ten times that.
+      expect((report.byBackend['v1']?.lastSentMs ?? 0) - appliedMs).toBeLessThan(500);
+      expect(report.byBackend['v2']?.count).toBeGreaterThan(300);
+    });
+  });
 
   it('answers every request while it changes twenty times', async () => {
-    await withNamespace('split-churn', async ({ name }) => {
+    await withNamespace(`split-churn-${protocol}`, async ({ name }) => {
       await twoVersions(name);
       await apply(trafficSplit(name, { 'web-v1': 50, 'web-v2': 50 }));
-      const load = await startLoad(name, 'client', {
-        protocol: 'http1',
-        target: 'http://web/',
-        rate: 200,
-        durationMs: 90_000,
-      });
+      const load = await startLoad(name, 'client', { protocol, target, rate: 200, durationMs: 90_000 });
       for (let change = 0; change < 20; change++) {
         const weight = (change * 37) % 101;
         await apply(trafficSplit(name, { 'web-v1': weight, 'web-v2': 100 - weight }));
