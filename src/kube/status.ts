@@ -21,6 +21,7 @@ export interface StatusWriterOptions {
 export interface StatusWrite {
   readonly key: ObjectKey;
   readonly type: ResourceType;
+  readonly uid: string;
   readonly plan: StatusPlan;
   readonly current: readonly Condition[];
   /** Other fields of status that are ours to write, e.g. `identity`; sent whole with every write. */

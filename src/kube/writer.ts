@@ -10,7 +10,7 @@ import { type ResourceType, resourcePath } from './resource-type.ts';
 import type { WriteGate } from './write-gate.ts';
 
 /** Annotation with the content hash of what we applied last. */
-export const APPLIED_HASH = 'weft.dev/applied-hash';
+const APPLIED_HASH = 'weft.dev/applied-hash';
 
 export interface WriterOptions {
   readonly client: ApiClient;
@@ -49,7 +49,7 @@ export interface ObjectRef {
 }
 
 /** Whether everything that `desired` says holds in `current`. Lists must be equal in length and order. */
-export function covers(current: unknown, desired: unknown): boolean {
+function covers(current: unknown, desired: unknown): boolean {
   if (Array.isArray(desired)) {
     return (
       Array.isArray(current) &&

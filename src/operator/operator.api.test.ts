@@ -373,6 +373,28 @@ describe('the operator, with a real API server', () => {
     });
   });
 
+  it('tells as an event what a user must act on, once, and that it is over', async () => {
+    const events = async (): Promise<readonly Fields[]> =>
+      ((await api.get('/apis/events.k8s.io/v1/namespaces/demo/events')) as unknown as { items: Fields[] }).items.filter(
+        ({ regarding }) => (regarding as unknown as Fields)['name'] === 'twice',
+      );
+    const backends = ['a', 'b', 'a'].map(service => ({ service, weight: 1 }));
+    await api.post(SPLITS, {
+      apiVersion: 'split.smi-spec.io/v1alpha4',
+      kind: 'TrafficSplit',
+      metadata: { name: 'twice' },
+      spec: { service: 'root', backends },
+    });
+    await eventually('the refusal is told', async () => (await events()).length > 0);
+    expect(await events()).toMatchObject([
+      { type: 'Warning', reason: 'DuplicateBackend', reportingController: 'weft.dev/operator' },
+    ]);
+    await api.merge(`${SPLITS}/twice`, { spec: { backends: backends.slice(0, 2) } });
+    await eventually('the end of it is told', async () => (await events()).length > 1);
+    expect(new Set((await events()).map(({ type }) => type))).toEqual(new Set(['Normal', 'Warning']));
+    await api.delete(`${SPLITS}/twice`);
+  });
+
   it('hands over to a second replica, which serves all the time and writes only then', async () => {
     const second = await start('second');
     await eventually('the second replica is ready', () => second.operator.readiness.ready);

@@ -1,7 +1,14 @@
 // The parts that write to the cluster, each with a field manager of its own, behind the write gate.
 import type { Identity } from '../identity/index.ts';
-import { type ApiClient, createStatusWriter, createWriter, type WriteGate } from '../kube/index.ts';
+import {
+  type ApiClient,
+  createEventRecorder,
+  createStatusWriter,
+  createWriter,
+  type WriteGate,
+} from '../kube/index.ts';
 import { type ProxyRegistry, WATCHED_KINDS } from '../model/index.ts';
+import { withEvents } from '../reconcilers/condition-events.ts';
 import { createMeshConfigReconciler, rootsHeld } from '../reconcilers/mesh-config/index.ts';
 import type { Publisher } from '../reconcilers/publisher/index.ts';
 import { createStatusReconciler, type StatusKind } from '../reconcilers/status/index.ts';
@@ -31,7 +38,7 @@ interface Reconciler {
 }
 
 /** All names by which the API server and people call the operator's HTTPS ports. */
-export function serviceNames({
+function serviceNames({
   serviceName,
   namespace,
   clusterDomain,
@@ -53,7 +60,9 @@ export function createReconcilers(options: ReconcilersOptions): readonly Reconci
   const { controllers, namespace } = options.options;
   const common = { gate, clock, log, metrics, random };
   const writer = (fieldManager: string) => createWriter({ client, fieldManager, gate, log, metrics });
-  const status = (fieldManager: string) => createStatusWriter({ client, fieldManager, gate, clock, metrics });
+  const events = createEventRecorder({ client, gate, clock, log, metrics, instance: options.options.podName });
+  const status = (fieldManager: string) =>
+    withEvents(createStatusWriter({ client, fieldManager, gate, clock, metrics }), events);
   const factories: Readonly<Partial<Record<Part, () => Reconciler>>> = {
     status: () =>
       createStatusReconciler({

@@ -73,7 +73,7 @@ test('in the whole cluster nothing but statuses, finalizers of our own kind, eve
     .flatMap(({ resources, verbs }) => resources.map(name => ({ name, verbs })));
   const others = unnamed.filter(({ name }) => !name.endsWith('/status') && name !== 'meshconfigs/finalizers');
   expect(others).toEqual([
-    { name: 'events', verbs: ['create', 'patch'] },
+    { name: 'events', verbs: ['create'] },
     { name: 'configmaps', verbs: ['create'] },
     { name: 'tokenreviews', verbs: ['create'] },
     { name: 'subjectaccessreviews', verbs: ['create'] },

@@ -60,6 +60,7 @@ export async function apply(
   return status.write({
     key: input.object.key,
     type: MESH_CONFIGS,
+    uid: input.object.meta.uid,
     plan: { observedGeneration: input.object.meta.generation, conditions: [decision.condition] },
     current: input.object.conditions,
     extra: { identity: Object.fromEntries(Object.entries(identity).filter(([, value]) => value !== '')) },

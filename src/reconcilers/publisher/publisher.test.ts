@@ -151,7 +151,7 @@ describe('publisher', () => {
   it('hands what was rendered before to the next render', async () => {
     const compiler = countingCompiler();
     const handed: (readonly unknown[] | undefined)[] = [];
-    const { renderAgain } = compiler;
+    const renderAgain = compiler.renderAgain.bind(compiler);
     compiler.renderAgain = (ask, before) => {
       handed.push(before?.inputs);
       return renderAgain(ask, before);

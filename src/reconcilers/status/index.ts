@@ -73,7 +73,14 @@ export function createStatusReconciler(options: StatusReconcilerOptions): Status
         if (kind.store.get(key) === undefined) status.forget(key);
         return done;
       }
-      const outcome = await status.write({ key, type: kind.type, plan: decide(input), current: input.stored, signal });
+      const outcome = await status.write({
+        key,
+        type: kind.type,
+        uid: input.object.meta.uid,
+        plan: decide(input),
+        current: input.stored,
+        signal,
+      });
       return outcome.kind === 'later' ? requeueAfter(outcome.afterMs) : done;
     },
   });
