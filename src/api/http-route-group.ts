@@ -14,7 +14,7 @@ const HTTP_ROUTE_GROUP_METHODS = [
   'PATCH',
 ] as const;
 
-export const HTTPRouteGroupSpec = Type.Object(
+const HTTPRouteGroupSpec = Type.Object(
   {
     matches: Type.Optional(
       Type.Array(

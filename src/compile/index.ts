@@ -4,9 +4,9 @@
  */
 export { compile, type Compiled } from './compile.ts';
 export { type JsonPatch, normaliseTrafficSplit } from './normalise.ts';
-export { type CompileOptions, PROXY_PORTS } from './options.ts';
+export type { CompileOptions } from './options.ts';
 export { type Plan, whoIs } from './plan/index.ts';
-export { type Mesh, parseMeshConfig } from './parse/index.ts';
+export type { Mesh } from './parse/index.ts';
 export { type Reason, REASONS } from './reasons.ts';
 export { render } from './render/index.ts';
 export { type Rendered, renderAgain } from './render/inputs.ts';

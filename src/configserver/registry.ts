@@ -7,9 +7,9 @@ import { type Slot, REMOVED, isSettled } from './slot.ts';
 import type { Topics } from './topics.ts';
 
 /** A proxy that owes an answer for longer is named and blocks nothing. */
-export const SILENT_AFTER_MS = 30_000;
+const SILENT_AFTER_MS = 30_000;
 /** A proxy that is gone for longer is forgotten even though its pod exists: it may have found another replica. */
-export const FORGET_AFTER_MS = 600_000;
+const FORGET_AFTER_MS = 600_000;
 
 export interface Registry extends ProxyRegistry {
   readonly records: ReadonlyMap<ObjectKey, ProxyRecord>;

@@ -53,7 +53,7 @@ function namedAndWaiting(resource: Resource, waiting: Waiting, slots: ReadonlyMa
 const named = new WeakMap<Resource, readonly string[]>();
 
 /** Names of the endpoints resources without which an outbound resource is no use; worked out once per resource. */
-export function endpointsNamedBy(resource: Resource): readonly string[] {
+function endpointsNamedBy(resource: Resource): readonly string[] {
   const { body } = resource;
   if (body.kind !== 'outbound' || body.outbound.target.kind !== 'routed') return [];
   const known = named.get(resource);

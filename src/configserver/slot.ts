@@ -26,7 +26,7 @@ export function newSlot(proxy: ProxyRecord, topic: Topic, held: string | undefin
   return { proxy, topic, told: held, acked: held, nack: undefined, nonce: undefined, whole: false };
 }
 
-export function targetVersion(slot: Slot): string {
+function targetVersion(slot: Slot): string {
   return slot.topic.resource?.version ?? REMOVED;
 }
 

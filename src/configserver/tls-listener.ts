@@ -26,7 +26,7 @@ export interface TlsListener {
 }
 
 /** The mesh that a server name stands for; undefined when it is none of ours. */
-export function meshOfServerName(name: string): string | undefined {
+function meshOfServerName(name: string): string | undefined {
   return /^operator\.([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)\.weft\.dev$/.exec(name.toLowerCase())?.[1];
 }
 

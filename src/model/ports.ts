@@ -93,7 +93,3 @@ export interface TrustInput {
   readonly trustDomain: string;
   readonly anchorsDer: readonly Uint8Array[];
 }
-
-export interface Clock {
-  nowMs(): number;
-}

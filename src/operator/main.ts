@@ -1,4 +1,7 @@
-// The process: reads arguments, environment and clock, starts the operator, ends on SIGTERM or SIGINT. The only file that touches `process`.
+// L5: the composition root. This folder owns what is made of the parts, the options, the order of start and stop, and the list of permissions; it may
+// import everything, and nothing imports it but tests and tools.
+//
+// This file is the process: reads arguments, environment and clock, starts the operator, ends on SIGTERM or SIGINT. The only file that touches `process`.
 import process from 'node:process';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createPinoLogger, createPromMetrics } from '../telemetry/index.ts';

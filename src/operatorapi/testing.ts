@@ -1,7 +1,7 @@
 // Fakes and builders for the tests of this folder.
 import * as x509 from '../identity/x509-library.ts';
 import { issueServerCertificate, type KeyedCertificate, makeCa } from '../identity/x509.ts';
-import { AppError, err, meshConfigKey, ok, podKey } from '../kernel/index.ts';
+import { AppError, err, ok, podKey } from '../kernel/index.ts';
 import { type ProxyState, snapshotOf } from '../model/index.ts';
 import { createReadiness, silentLogger } from '../runtime/index.ts';
 import type { OperatorApiPorts, Source, User } from './ports.ts';
@@ -115,8 +115,6 @@ export function anIssuer(changes: { notAfterMs?: number } = {}) {
 export function aUser(name: string): User {
   return { name, uid: '', groups: ['system:authenticated'], extra: {} };
 }
-
-export const MESH_KEY = meshConfigKey('default');
 
 /** A certificate authority, and a server certificate by it. */
 export async function servingPair(): Promise<{ ca: KeyedCertificate; leaf: KeyedCertificate }> {

@@ -1,6 +1,6 @@
 // Runtime: work queue, controller loop, readiness, shutdown, backoff, and the ports for time, logs and metrics.
 // Owns no Kubernetes type and no I/O. Imports nothing from the project but src/kernel.
-export { type Backoff, type BackoffOptions, createBackoff, fullJitterMs } from './backoff.ts';
+export { type Backoff, type BackoffOptions, createBackoff } from './backoff.ts';
 export {
   type Controller,
   type ControllerOptions,
@@ -29,4 +29,4 @@ export { createReadiness, type Readiness, type ReadinessTask } from './readiness
 export { createShutdown, type Shutdown, type ShutdownStep } from './shutdown.ts';
 export { silentLogger, silentMetrics } from './silent.ts';
 export { sleep } from './sleep.ts';
-export { createWorkqueue, type Priority, type Workqueue } from './workqueue.ts';
+export type { Priority } from './workqueue.ts';

@@ -9,14 +9,13 @@ import { type CertificateSource, type Reply, createHttpsServer } from './https-s
 import { readReview, writeReview } from './review.ts';
 
 export type { CertificateSource, ServerCertificate } from './https-server.ts';
-export {
-  type InjectOptions,
-  type Injection,
-  type Labelled,
-  type MeshForInjection,
-  type PodObject,
-  type SkipReason,
-  inject,
+export type {
+  InjectOptions,
+  Injection,
+  Labelled,
+  MeshForInjection,
+  PodObject,
+  SkipReason,
 } from './inject/index.ts';
 export type { JsonPatch } from './json-patch.ts';
 export type { ValidateObject } from './validate.ts';

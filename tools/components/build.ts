@@ -14,7 +14,7 @@ import { withLock } from './lock.ts';
 import { type ComponentName, type CRecipe, componentNames, type GoRecipe, recipes } from './recipes.ts';
 
 export { withLock } from './lock.ts';
-export { type ComponentName, componentNames } from './recipes.ts';
+export type { ComponentName } from './recipes.ts';
 
 const run = promisify(execFile);
 

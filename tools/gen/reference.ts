@@ -83,7 +83,7 @@ export function operatorPage(options: string): string {
   return `${[
     BANNER.replace('src/api', 'src/operator'),
     '# Operator',
-    'Settings of the process `weft-operator`. A flag wins over its environment variable; the chart sets most of them from its own values.',
+    'Settings of the process `weft-operator`. A flag wins over its environment variable; the chart sets what depends on the installation by environment variables.',
     options.trimEnd(),
   ].join('\n\n')}\n`;
 }

@@ -4,6 +4,6 @@
 // May import: tools/components. Import an archive with `ctr images import` or `loadImage` of e2e/cluster.
 
 export { buildImage, type ImageOptions } from './archive.ts';
-export { ensureImage, type ImageName, imageNames, imageTag } from './component-images.ts';
+export { ensureImage, type ImageName, imageTag } from './component-images.ts';
 export { dynamicFiles } from './dynamic-files.ts';
 export type { ImageFile } from './layer.ts';

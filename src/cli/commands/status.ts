@@ -56,9 +56,7 @@ const COUNTS = ['PROXIES', 'CURRENT', 'SILENT', 'REFUSING'];
 const NUMBERS = new Set([...COUNTS, 'MESHED']);
 
 /** Each replica counts the proxies that are connected to it; everything else they all know. */
-export function mergeStatus(
-  answers: readonly StatusAnswer[],
-): Pick<StatusAnswer, 'meshes' | 'namespaces' | 'problems'> {
+function mergeStatus(answers: readonly StatusAnswer[]): Pick<StatusAnswer, 'meshes' | 'namespaces' | 'problems'> {
   const [first] = answers;
   const merge = <T extends { proxies: ProxyCounts }>(
     lists: readonly (readonly T[])[],
