@@ -12,7 +12,8 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 node_modules/.package-lock.json: package.json package-lock.json
-	@npm ci --no-audit --no-fund --loglevel=error
+	@# Not `npm ci`: it insists on the packages of every platform, and a mirror need not have those of others. What is installed is what the lock file pins.
+	@npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 deps: node_modules/.package-lock.json ## system packages and npm modules (quick when nothing is missing)
