@@ -71,7 +71,7 @@ pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
         // A look leaves the bytes where they are, so the end behind them shows in the socket's state alone.
         let ended = stream.ready(Interest::READABLE).await.is_ok_and(|ready| ready.is_read_closed());
         if ended || Instant::now() >= deadline {
-            return Some(unfinished(stream).await);
+            return Some(Box::pin(unfinished(stream, ended)).await);
         }
         sleep(Duration::from_millis(pauses.next().unwrap_or(50))).await;
         let (length, newer) = peek(stream).await?;
@@ -83,13 +83,18 @@ pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
     Some(verdict)
 }
 
-/// What a beginning that is never finished counts as: what looks like HTTP goes to where it is refused with an answer.
-async fn unfinished(stream: &TcpStream) -> Verdict {
-    let mut first = [0; 1];
-    match stream.peek(&mut first).await {
-        Ok(1..) if first[0] == 0x16 => Verdict::Tls,
-        Ok(1..) if first[0].is_ascii_uppercase() => Verdict::Http1,
-        _ => Verdict::Bytes,
+/// What a beginning that is never finished counts as.
+async fn unfinished(stream: &TcpStream, ended: bool) -> Verdict {
+    let mut first = [0; detect::LIMIT];
+    let bytes = match stream.peek(&mut first).await {
+        Ok(length) => first.get(..length).unwrap_or_default(),
+        Err(_) => &[],
+    };
+    match detect::judge(bytes) {
+        // No header field follows any more, so it can only be bytes; but what looks like HTTP gets an answer.
+        Verdict::Undecided if ended && !matches!(bytes.first(), Some(0x16 | b'A'..=b'Z')) => Verdict::Bytes,
+        Verdict::Undecided => detect::endless(bytes),
+        decided => decided,
     }
 }
 

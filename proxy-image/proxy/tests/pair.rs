@@ -67,6 +67,15 @@ fn forged_identity_headers_never_arrive() {
         pair.server.inbound_origin.set(app.address);
         assert_eq!(status(&get(pair.server.inbound, forged).await), 200);
         assert!(!seen.last().contains("client-id"), "{}", seen.last());
+
+        // Nor by a request line that only a lenient server takes for one.
+        let count = seen.count();
+        for start in ["get /", "G(ET /", "GET  /", "GET /a b"] {
+            let answer = get(pair.server.inbound, &forged.replacen("GET /", start, 1)).await;
+            assert!(!answer.is_empty(), "{start}");
+        }
+        assert_eq!(seen.count(), count + 1, "a method in lower case is a method; the others are refused");
+        assert!(seen.last().starts_with("get / ") && !seen.last().contains("client-id"), "{}", seen.last());
     });
 }
 

@@ -1,6 +1,7 @@
 //! What the first bytes of a connection are. Pure functions over peeked bytes; nothing is consumed.
 
 mod hello;
+mod line;
 
 pub use hello::offers_mesh;
 
@@ -21,16 +22,11 @@ pub enum Verdict {
     Undecided,
 }
 
-/// As many bytes as detection ever looks at; what is undecided then is bytes. A ClientHello with a post-quantum key share and a
+/// As many bytes as detection ever looks at; what is undecided then is TLS or HTTP, whose parsers refuse it. A ClientHello with a post-quantum key share and a
 /// long list of extensions stays below 4 KB.
 pub const LIMIT: usize = 8192;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest request method that detection believes in.
-const MAX_METHOD: usize = 24;
-/// Longest request line that detection waits for before it believes in HTTP without seeing the version.
-const MAX_REQUEST_LINE: usize = 4096;
-
 /// Judges the first bytes of a connection.
 #[must_use]
 pub fn judge(bytes: &[u8]) -> Verdict {
@@ -44,51 +40,19 @@ pub fn judge(bytes: &[u8]) -> Verdict {
         },
         Some(_) if bytes.starts_with(PREFACE) => Verdict::Http2,
         Some(_) if PREFACE.starts_with(bytes) => Verdict::Undecided,
-        Some(_) => request_line(bytes),
+        Some(_) => line::judge(bytes),
     };
     if verdict == Verdict::Undecided && bytes.len() >= LIMIT {
-        return if bytes.first() == Some(&0x16) { Verdict::Tls } else { Verdict::Bytes };
+        return endless(bytes);
     }
     verdict
 }
 
-/// `METHOD SP target SP HTTP/1.`; empty lines before it are tolerated here and refused later.
-fn request_line(bytes: &[u8]) -> Verdict {
-    let line = bytes.trim_ascii_start();
-    if line.is_empty() {
-        return if bytes.len() <= 2 { Verdict::Undecided } else { Verdict::Bytes };
-    }
-    let method = line.iter().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')).count();
-    if method == line.len() && method <= MAX_METHOD {
-        return Verdict::Undecided;
-    }
-    if method == 0 || method > MAX_METHOD || line.get(method) != Some(&b' ') {
-        return Verdict::Bytes;
-    }
-    let rest = line.get(method + 1..).unwrap_or_default();
-    match rest.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n') || byte.is_ascii_control()) {
-        None if rest.len() >= MAX_REQUEST_LINE => Verdict::Http1,
-        None => Verdict::Undecided,
-        Some(0) => Verdict::Bytes,
-        Some(end) if rest.get(end) == Some(&b' ') => {
-            let version = rest.get(end + 1..).unwrap_or_default();
-            let wanted = b"HTTP/1.";
-            let seen = version.len().min(wanted.len());
-            match (version.get(..seen) == wanted.get(..seen), seen == wanted.len()) {
-                (true, true) => Verdict::Http1,
-                (true, false) => Verdict::Undecided,
-                // It looks like HTTP and names another version: the HTTP path refuses it with an answer.
-                (false, _) => {
-                    if wanted.starts_with(version.get(..5.min(seen)).unwrap_or_default()) {
-                        Verdict::Http1
-                    } else {
-                        Verdict::Bytes
-                    }
-                }
-            }
-        }
-        Some(_) => Verdict::Bytes,
-    }
+/// What a beginning that stays undecided counts as: what may still become HTTP goes to where it is refused with an answer, because as
+/// bytes it would reach the application with header fields that nobody has looked at.
+#[must_use]
+pub fn endless(bytes: &[u8]) -> Verdict {
+    if bytes.first() == Some(&0x16) { Verdict::Tls } else { Verdict::Http1 }
 }
 
 #[cfg(test)]
@@ -110,8 +74,6 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0", Verdict::Http2),
             (b"SELECT 1 FROM x", Verdict::Bytes),
             (b"EHLO there\r\n", Verdict::Bytes),
-            (b"GET  / HTTP/1.1\r\n", Verdict::Bytes),
-            (b"get / HTTP/1.1\r\n", Verdict::Bytes),
             (b"\x00\x01\x02", Verdict::Bytes),
             (b"*1\r\n$4\r\nPING\r\n", Verdict::Bytes),
         ] {
