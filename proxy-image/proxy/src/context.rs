@@ -20,7 +20,11 @@ use crate::exchange::Table;
 use crate::h1::pool::Pool;
 use crate::h2;
 use crate::metrics::{Metrics, RequestSeries, SeriesLabels, descriptors};
+use crate::throttle::Throttle;
 use crate::tls::Tls;
+
+/// Refused connections that the log names each second: whoever can reach the port decides how many there are.
+const REFUSALS: u32 = 10;
 
 /// The proxy's shared state.
 pub struct Proxy {
@@ -36,6 +40,8 @@ pub struct Proxy {
     pub metrics: Metrics,
     /// Counters of closed sets.
     pub counters: Counters,
+    /// What the log says of refused connections.
+    pub refusals: Throttle,
     /// One line per inbound request, where asked for.
     pub access_log: AccessLog,
     /// The end of the proxy's life.
@@ -65,6 +71,7 @@ impl Proxy {
             tls: Tls::new(control.credentials()),
             balancers: Balancers::new(control.clone()),
             counters: Counters::new(&metrics),
+            refusals: Throttle::new(REFUSALS),
             access_log: AccessLog::to_stdout(metrics.counter(&descriptors::ACCESS_LOG_DROPPED, &SeriesLabels::none())),
             drain: Drain::default(),
             http1: Pool::new(&config.limits),

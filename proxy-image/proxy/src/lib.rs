@@ -42,4 +42,5 @@ pub mod refusal;
 pub mod serve;
 pub mod sys;
 mod tcp;
+pub mod throttle;
 pub mod tls;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
@@ -74,10 +74,12 @@ fn admit(proxy: &Rc<Proxy>, stream: TcpStream, peer: SocketAddr, direction: Dire
 
 fn stream_refused(proxy: &Proxy, direction: Direction, peer: SocketAddr, refusal: Refusal) {
     proxy.counters.refused(direction, refusal);
+    let Some(omitted) = proxy.refusals.admit(Instant::now()) else { return };
     tracing::info!(
         direction = direction.as_str(),
         client.address = %peer,
         refusal.reason = refusal.name(),
+        log.omitted = omitted,
         "connection refused"
     );
 }

@@ -22,6 +22,8 @@ use crate::{fixed, gauges, logging};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Unused series and balancers are looked for this often.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
+/// Whoever reads standard output has this long to take the last lines of the access log.
+const ACCESS_LOG: Duration = Duration::from_secs(1);
 
 /// Runs until a signal has come and everything has ended, or its time has.
 pub fn run() -> anyhow::Result<()> {
@@ -114,4 +116,7 @@ async fn end(proxy: &Proxy) {
     let (inbound, outbound) = (proxy.drain.active(Direction::Inbound), proxy.drain.active(Direction::Outbound));
     tracing::info!(drained = idle, connections.inbound = inbound, connections.outbound = outbound, "proxy ends");
     proxy.drain.close();
+    // What the deadline ended is counted and logged by the tasks it ended, which need a turn for that.
+    tokio::task::yield_now().await;
+    proxy.access_log.finish(ACCESS_LOG).await;
 }

@@ -108,7 +108,16 @@ impl Tally {
     }
 
     /// The same with a status that a route names.
-    pub fn refuse_with(mut self, reason: ErrorReason, status: u16) {
+    pub fn refuse_with(self, reason: ErrorReason, status: u16) {
+        self.refused(reason, status, None);
+    }
+
+    /// The same in gRPC's terms: status 200, and the reason's code in the trailers.
+    pub fn refuse_grpc(self, reason: ErrorReason) {
+        self.refused(reason, 200, Some(reason.grpc()));
+    }
+
+    fn refused(mut self, reason: ErrorReason, status: u16, grpc: Option<u16>) {
         self.status = status;
         let upstream_failed = matches!(
             reason,
@@ -121,7 +130,7 @@ impl Tally {
         if let Some(picked) = self.picked.take_if(|_| matches!(reason, ErrorReason::Connect)) {
             picked.connect_failed();
         }
-        self.settle(None, Some(reason.name()), upstream_failed.then_some(true));
+        self.settle(grpc, Some(reason.name()), upstream_failed.then_some(true));
         self.proxy.counters.http_error(self.direction, reason);
     }
 

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::exchange::headers::ERROR;
-use crate::exchange::{End, ErrorReason, Tally};
+use crate::exchange::{ErrorReason, Tally};
 
 const WEFT_ERROR: HeaderName = HeaderName::from_static(ERROR);
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -28,7 +28,7 @@ pub(super) fn refuse(respond: &mut SendResponse<Bytes>, grpc: bool, reason: Erro
     // A client that is gone needs no answer; the count stays what was decided.
     let _ = respond.send_response(response, true);
     if grpc {
-        tally.finish(End { status: 200, grpc: Some(reason.grpc()), error: Some(reason) });
+        tally.refuse_grpc(reason);
     } else {
         tally.refuse_with(reason, status);
     }
