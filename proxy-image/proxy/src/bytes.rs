@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
+use crate::detect::FirstLine;
 use crate::exchange::Session;
 use crate::first::Early;
 use crate::io::Stream;
@@ -20,13 +21,30 @@ const TRIES: usize = 3;
 /// # Errors
 /// Why the connection is closed instead.
 pub async fn serve(stream: Stream, session: &Rc<Session>, protocol: Protocol) -> Result<(), Refusal> {
+    pass(stream, session, protocol, None).await
+}
+
+/// The same for a client whose first line has not ended and may still become HTTP's: it is cut off before it does.
+///
+/// # Errors
+/// Why the connection is closed instead, or was.
+pub async fn serve_watched(stream: Stream, session: &Rc<Session>) -> Result<(), Refusal> {
+    pass(stream, session, Protocol::Opaque, Some(FirstLine::default())).await
+}
+
+async fn pass(
+    stream: Stream,
+    session: &Rc<Session>,
+    protocol: Protocol,
+    line: Option<FirstLine>,
+) -> Result<(), Refusal> {
     for _ in 0..TRIES {
         let mut plan = session.connect()?;
         match Box::pin(session.proxy().dial(&plan.target, protocol)).await {
             Ok(upstream) => {
                 plan.connected();
-                tcp::relay(stream, Buffer::default(), upstream, Buffer::default(), session, Some(&plan)).await;
-                return Ok(());
+                let relay = tcp::Relay { sent: Buffer::default(), received: Buffer::default(), line };
+                return relay.run(stream, upstream, session, Some(&plan)).await;
             }
             Err(_) => plan.failed("ECONNREFUSED"),
         }
@@ -39,5 +57,7 @@ pub async fn serve(stream: Stream, session: &Rc<Session>, protocol: Protocol) ->
 /// Relays what was dialled because the server might speak first, and did.
 pub async fn relay_early(stream: TcpStream, early: Box<Early>, session: &Rc<Session>) {
     let Early { upstream, received, plan } = *early;
-    tcp::relay(Stream::Plain(stream), Buffer::default(), upstream, received, session, Some(&plan)).await;
+    let relay = tcp::Relay { sent: Buffer::default(), received, line: None };
+    // Nothing is watched, so nothing is refused.
+    let _ = relay.run(Stream::Plain(stream), upstream, session, Some(&plan)).await;
 }

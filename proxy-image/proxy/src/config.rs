@@ -38,6 +38,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Outbound silence after which a server that may speak first is dialled.
     pub early_dial: Duration,
+    /// A client that has begun to speak is listened to for this long before it is treated as one that speaks bytes.
+    pub detect: Duration,
     /// A head that has begun must be complete in this time.
     pub head: Duration,
     /// A client that has shut down its sending side is believed to wait for its answer this long without progress.
@@ -59,6 +61,7 @@ impl Default for Limits {
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
             early_dial: Duration::from_millis(15),
+            detect: Duration::from_secs(10),
             head: Duration::from_secs(30),
             half_closed: Duration::from_secs(10),
             idle_per_target: 512,

@@ -62,7 +62,8 @@ async fn peek(stream: &TcpStream) -> Option<(usize, Verdict)> {
     .await
 }
 
-/// The verdict on the client's first bytes, however late they come; once the first has come the rest may take `patience`.
+/// The verdict on the client's first bytes, however late they come; once the first has come the rest may take `patience`, and what is
+/// `Undecided` then may pass as bytes only while its first line is watched.
 pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
     let mut pauses = PAUSES.iter().copied();
     let (mut seen, mut verdict) = peek(stream).await?;
@@ -93,7 +94,7 @@ async fn unfinished(stream: &TcpStream, ended: bool) -> Verdict {
     match detect::judge(bytes) {
         // No header field follows any more, so it can only be bytes; but what looks like HTTP gets an answer.
         Verdict::Undecided if ended && !matches!(bytes.first(), Some(0x16 | b'A'..=b'Z')) => Verdict::Bytes,
-        Verdict::Undecided => detect::endless(bytes),
+        Verdict::Undecided if ended || bytes.first() == Some(&0x16) => detect::endless(bytes),
         decided => decided,
     }
 }

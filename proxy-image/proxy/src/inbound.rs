@@ -24,9 +24,6 @@ use crate::preamble::{self, Preamble};
 use crate::refusal::Refusal;
 use crate::{bytes, h1, h2, sys, tls};
 
-/// Detection's patience when the operator has not said one.
-const DETECT: Duration = Duration::from_secs(10);
-
 /// Serves one connection.
 ///
 /// # Errors
@@ -46,7 +43,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         return Err(Refusal::ProxyPort);
     }
     if direct {
-        return match timeout(proxy.config.limits.handshake, judged(&stream, DETECT)).await {
+        return match timeout(proxy.config.limits.handshake, judged(&stream, proxy.config.limits.detect)).await {
             Ok(Some(Verdict::MeshTls)) => mesh(proxy, workload, stream, peer, None).await,
             Ok(Some(Verdict::Tls)) => Err(Refusal::WrongAlpn),
             Ok(Some(_)) => Err(Refusal::PlaintextDirect),
@@ -57,7 +54,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     let client = Client::new(peer.ip(), ClientTls::None, &workload.pod_ips);
     let session = Session::inbound(&proxy, client, InboundRules::new(origin.port(), Target::plain(origin)));
     let patience = match workload.detect_timeout_ms {
-        0 => DETECT,
+        0 => proxy.config.limits.detect,
         ms => Duration::from_millis(ms.into()),
     };
     let verdict = match Box::pin(first(&stream, &session, rule.protocol, patience)).await {
@@ -79,6 +76,11 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
             session.speaks(Version::Http2);
             Box::pin(h2::serve(session, stream)).await;
         }
+        // Where bytes are welcome, what may still become HTTP is watched until it cannot; elsewhere it gets an answer.
+        Verdict::Undecided if rule.protocol == Protocol::Detect && takes_bytes(&rule) => {
+            return Box::pin(bytes::serve_watched(stream, &session)).await;
+        }
+        Verdict::Undecided if speaks_http(&rule) => h1::serve(stream, session).await,
         Verdict::Tls if takes_bytes(&rule) => {
             return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Tls)).await;
         }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use weft_policy::model::{OutboundKind, Protocol};
@@ -16,9 +15,6 @@ use crate::first::{First, first};
 use crate::io::Stream;
 use crate::refusal::Refusal;
 use crate::{bytes, h1, h2, preamble, sys};
-
-/// A client that has begun to speak must be understood in this time.
-const DETECT: Duration = Duration::from_secs(10);
 
 /// Serves one connection.
 ///
@@ -57,7 +53,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         Some(_) if table.as_ref().is_some_and(|table| table.is_http()) => Protocol::Http1,
         Some(hint) => hint,
     };
-    let verdict = match Box::pin(first(&stream, &session, hint, DETECT)).await {
+    let verdict = match Box::pin(first(&stream, &session, hint, proxy.config.limits.detect)).await {
         First::Closed => return Ok(()),
         First::Server(early) => {
             bytes::relay_early(stream, early, &session).await;
@@ -75,7 +71,12 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         Verdict::Tls | Verdict::MeshTls => {
             return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Tls)).await;
         }
-        Verdict::Bytes | Verdict::Undecided => {
+        Verdict::Undecided if protocol == Some(Protocol::Detect) => {
+            return Box::pin(bytes::serve_watched(stream, &session)).await;
+        }
+        // A destination that is known to speak HTTP gets what may become HTTP, and nothing else.
+        Verdict::Undecided => h1::serve(stream, session).await,
+        Verdict::Bytes => {
             return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Opaque)).await;
         }
     }

@@ -48,6 +48,8 @@ refusals! {
     Overload => "overload",
     /// Bytes for a port whose rules are about HTTP.
     HttpExpected => "http_expected",
+    /// Bytes that turned out to be HTTP when the time to judge them was over.
+    LateHttp => "late_http",
     /// The destination is unknown and the mesh refuses those.
     UnknownDestination => "unknown_destination",
     /// The control plane knows the destination and refuses it.

@@ -10,14 +10,18 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use crate::buffer::Buffer;
+use crate::detect::{FirstLine, Piece};
 use crate::exchange::{ConnectionPlan, Session};
 use crate::io::Stream;
+use crate::refusal::Refusal;
 
 /// One direction.
 struct Half {
     buffer: Buffer,
     state: Flow,
     moved: u64,
+    /// Looked at before each piece passes, until it cannot become HTTP's any more.
+    line: Option<FirstLine>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,19 +35,26 @@ enum Flow {
 enum Stop {
     Broken(io::Error),
     Revoked,
+    Http,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
 }
 
 impl Half {
-    fn new(buffer: Buffer) -> Self {
-        Self { buffer, state: Flow::Open, moved: 0 }
+    fn new(buffer: Buffer, line: Option<FirstLine>) -> Self {
+        Self { buffer, state: Flow::Open, moved: 0, line }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<io::Result<()>> {
+    fn poll(&mut self, context: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<Result<(), Stop>> {
         loop {
             if !self.buffer.is_empty() {
                 let written = ready!(Pin::new(&mut *to).poll_write(context, self.buffer.bytes()))?;
                 if written == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    return Poll::Ready(Err(Stop::Broken(io::ErrorKind::WriteZero.into())));
                 }
                 self.buffer.consume(written);
                 self.moved += u64::try_from(written).unwrap_or_default();
@@ -54,6 +65,12 @@ impl Half {
                     Poll::Ready(Ok(0)) => self.state = Flow::Ending,
                     Poll::Ready(result) => {
                         result?;
+                        // The buffer was empty, so it holds what was read now and nothing else.
+                        match self.line.as_mut().map(|line| line.next(self.buffer.bytes())) {
+                            None | Some(Piece::Watched) => {}
+                            Some(Piece::Free) => self.line = None,
+                            Some(Piece::Http) => return Poll::Ready(Err(Stop::Http)),
+                        }
                     }
                     Poll::Pending => {
                         ready!(Pin::new(&mut *to).poll_flush(context))?;
@@ -70,51 +87,69 @@ impl Half {
     }
 }
 
-/// Relays until both sides have ended, one breaks, or policy says no. `sent` and `received` are bytes already read from the client
-/// and from the upstream.
-pub async fn relay(
-    mut client: Stream,
-    sent: Buffer,
-    mut upstream: Stream,
-    received: Buffer,
-    session: &Rc<Session>,
-    plan: Option<&ConnectionPlan>,
-) {
-    let (mut up, mut down) = (Half::new(sent), Half::new(received));
-    let mut policy = session.proxy().control.workload();
-    let _ = policy.borrow_and_update();
-    let result: Result<(), Stop> = loop {
-        let pumped = poll_fn(|context| {
-            let first = up.poll(context, &mut client, &mut upstream);
-            let second = down.poll(context, &mut upstream, &mut client);
-            match (first, second) {
-                (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(Stop::Broken(error))),
-                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-                _ => Poll::Pending,
+/// What a relay begins with.
+pub struct Relay {
+    /// Bytes already read from the client.
+    pub sent: Buffer,
+    /// Bytes already read from the upstream.
+    pub received: Buffer,
+    /// The client's first line, where it could not be judged in time.
+    pub line: Option<FirstLine>,
+}
+
+impl Relay {
+    /// Relays until both sides have ended, one breaks, or policy says no.
+    ///
+    /// # Errors
+    /// `LateHttp`: the watched first line turned out to be HTTP's, and the connection was cut before the line's end passed.
+    pub async fn run(
+        self,
+        mut client: Stream,
+        mut upstream: Stream,
+        session: &Rc<Session>,
+        plan: Option<&ConnectionPlan>,
+    ) -> Result<(), Refusal> {
+        let Self { sent, received, line } = self;
+        let (mut up, mut down) = (Half::new(sent, line), Half::new(received, None));
+        let mut policy = session.proxy().control.workload();
+        let _ = policy.borrow_and_update();
+        let result: Result<(), Stop> = loop {
+            let pumped = poll_fn(|context| {
+                let first = up.poll(context, &mut client, &mut upstream);
+                let second = down.poll(context, &mut upstream, &mut client);
+                match (first, second) {
+                    (Poll::Ready(Err(stop)), _) | (_, Poll::Ready(Err(stop))) => Poll::Ready(Err(stop)),
+                    (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+                    _ => Poll::Pending,
+                }
+            });
+            // The data path first: the policy's watch is looked at only when bytes are not moving.
+            tokio::select! {
+                biased;
+                result = pumped => break result,
+                changed = policy.changed() => if changed.is_err() || !session.still_allowed() {
+                    break Err(Stop::Revoked);
+                },
             }
-        });
-        // The data path first: the policy's watch is looked at only when bytes are not moving.
-        tokio::select! {
-            biased;
-            result = pumped => break result,
-            changed = policy.changed() => if changed.is_err() || !session.still_allowed() {
-                break Err(Stop::Revoked);
-            },
+        };
+        if let Some(plan) = plan {
+            plan.open().add_read(up.moved);
+            plan.open().add_written(down.moved);
         }
-    };
-    if let Some(plan) = plan {
-        plan.open().add_read(up.moved);
-        plan.open().add_written(down.moved);
-    }
-    if let Err(stop) = result {
+        let Err(stop) = result else { return Ok(()) };
         // Both ends learn that this was no orderly end.
         client.reset_on_drop();
         upstream.reset_on_drop();
-        match (stop, plan) {
-            (Stop::Broken(error), Some(plan)) => plan.open().set_errno(errno(&error)),
-            (Stop::Revoked, _) => tracing::info!(client.ip = %session.client().address, "connection closed by policy"),
-            (Stop::Broken(_), None) => {}
+        match stop {
+            Stop::Broken(error) => {
+                if let Some(plan) = plan {
+                    plan.open().set_errno(errno(&error));
+                }
+            }
+            Stop::Revoked => tracing::info!(client.ip = %session.client().address, "connection closed by policy"),
+            Stop::Http => return Err(Refusal::LateHttp),
         }
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the first bytes of a connection are. Pure functions over peeked bytes; nothing is consumed.
 
+mod guard;
 mod hello;
 mod line;
 
+pub use guard::{FirstLine, Piece};
 pub use hello::offers_mesh;
 
 /// The verdict on a connection's first bytes.
@@ -48,7 +50,7 @@ pub fn judge(bytes: &[u8]) -> Verdict {
     verdict
 }
 
-/// What a beginning that stays undecided counts as: what may still become HTTP goes to where it is refused with an answer, because as
+/// What a beginning that stays undecided up to [`LIMIT`] counts as: what may still become HTTP goes to where it is refused with an answer, because as
 /// bytes it would reach the application with header fields that nobody has looked at.
 #[must_use]
 pub fn endless(bytes: &[u8]) -> Verdict {

@@ -51,7 +51,10 @@ pub async fn serve(stream: Stream, session: Rc<Session>) {
             After::Gone => return,
             After::Tunnel(upstream, reply) => {
                 let Connection { stream, input, session } = connection;
-                return Box::pin(tcp::relay(stream, input, upstream, reply, &session, None)).await;
+                let relay = tcp::Relay { sent: input, received: reply, line: None };
+                // Nothing is watched, so nothing is refused.
+                let _ = Box::pin(relay.run(stream, upstream, &session, None)).await;
+                return;
             }
         }
     }

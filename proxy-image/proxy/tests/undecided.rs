@@ -1,0 +1,100 @@
+//! Clients whose first line has not ended when the time to judge it is over.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod common;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::app::App;
+use common::node::Pair;
+use common::{eventually, read_until, run, talk};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use weft_proxy_core::exchange::Direction;
+use weft_proxy_core::refusal::Refusal;
+
+/// Answers `ruok` as ZooKeeper does, without waiting for a line's end, and keeps all that it has read.
+async fn zookeeper() -> (App, Rc<RefCell<Vec<u8>>>) {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let kept = Rc::clone(&heard);
+    let app = App::start(move |mut stream| {
+        let kept = Rc::clone(&kept);
+        async move {
+            let (mut chunk, mut said) = ([0; 1024], Vec::new());
+            while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+                said.extend_from_slice(&chunk[..count]);
+                kept.borrow_mut().extend_from_slice(&chunk[..count]);
+                if said.ends_with(b"ruok") && stream.write_all(b"imok").await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    (app, heard)
+}
+
+/// By way of both proxies, and plain to the server's alone.
+fn ways(pair: &Pair) -> [(SocketAddr, &Rc<weft_proxy_core::context::Proxy>, Direction); 2] {
+    [
+        (pair.client.outbound, &pair.client.proxy, Direction::Outbound),
+        (pair.server.inbound, &pair.server.proxy, Direction::Inbound),
+    ]
+}
+
+fn meant_for(pair: &Pair, direction: Direction) {
+    let plain = direction == Direction::Inbound;
+    pair.server.inbound_origin.set(if plain { pair.app } else { pair.server.inbound });
+}
+
+#[test]
+fn four_letters_without_a_line_end_are_bytes_once_their_time_is_over() {
+    run(async {
+        let (app, _heard) = zookeeper().await;
+        let pair = Pair::start(app.address);
+        for (address, proxy, direction) in ways(&pair) {
+            meant_for(&pair, direction);
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let began = Instant::now();
+            assert_eq!(talk(&mut stream, b"ruok", |bytes| bytes.len() >= 4).await, b"imok", "{direction:?}");
+            assert!(began.elapsed() >= Duration::from_millis(300), "not before its time: {:?}", began.elapsed());
+            // The line goes on to be none of HTTP's, and passes whole.
+            assert_eq!(talk(&mut stream, b" more\r\nGET / HTTP/1.1\r\nruok", |bytes| bytes.len() >= 4).await, b"imok");
+            assert_eq!(proxy.counters.refusals(direction, Refusal::LateHttp), 0);
+        }
+    });
+}
+
+#[test]
+fn a_line_that_becomes_http_after_its_time_is_cut_before_its_end() {
+    run(async {
+        for rest in
+            ["t / HTTP/1.1\r\nweft-client-id: forged\r\n\r\n", "t / HTTP/1.1\n", "t /\r\nweft-client-id: forged\r\n"]
+        {
+            let (app, heard) = zookeeper().await;
+            let pair = Pair::start(app.address);
+            for (address, proxy, direction) in ways(&pair) {
+                meant_for(&pair, direction);
+                heard.borrow_mut().clear();
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"ge").await.unwrap();
+                // The beginning arrives at the application: from here on the bytes are on their way.
+                eventually("the beginning passes", || *heard.borrow() == b"ge").await;
+                stream.write_all(rest.as_bytes()).await.unwrap();
+                assert_eq!(read_until(&mut stream, |_| false).await, b"", "{direction:?}");
+                eventually("it is counted", || proxy.counters.refusals(direction, Refusal::LateHttp) == 1).await;
+                eventually("nothing is left", || pair.client.active() + pair.server.active() == 0).await;
+                assert_eq!(String::from_utf8_lossy(&heard.borrow()), "ge", "{direction:?} {rest:?}");
+            }
+        }
+    });
+}
