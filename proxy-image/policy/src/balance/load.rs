@@ -4,6 +4,9 @@ use std::cell::Cell;
 
 use super::{Discipline, Outcome, Tuning};
 
+/// Share of the estimate that survives one better answer, however soon it comes.
+const MEMORY: f64 = 0.9;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Health {
     Admitted,
@@ -155,9 +158,10 @@ impl Load {
 
     pub(super) fn observe(&self, latency_ns: u64, now_ns: u64) {
         let current = self.rtt_ns.get();
-        let weight = decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.decay_ns);
+        let weight = decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.decay_ns).min(MEMORY);
         let sample = float(latency_ns);
-        // A peak is believed at once, an improvement over time.
+        // A peak is believed at once, an improvement over time or over some answers, whichever is sooner: after a single hiccup an endpoint gets
+        // few requests, and with time alone those few would have to prove for many seconds what ten of them show.
         let next = if sample > current * weight { sample } else { current.mul_add(weight, sample * (1.0 - weight)) };
         self.rtt_ns.set(next);
         self.observed_at.set(now_ns);

@@ -306,3 +306,27 @@ fn bytes_go_where_the_fewest_connections_are_whatever_the_latency() {
     two.nodes()[1].begin(0);
     assert_eq!(shares(&two, 0, 100, Discipline::LeastPending), [1.0, 0.0]);
 }
+
+#[test]
+fn a_single_hiccup_is_forgiven_after_some_good_answers_but_a_slow_endpoint_stays_slow() {
+    let pool = pool(3);
+    for round in 0..20 {
+        finish_all(&pool, ok(20), round * 20 * MS);
+    }
+    let node = &pool.nodes()[0];
+    let mut now = SECOND;
+    node.begin(now - 300 * MS);
+    node.finish(ok(300), now);
+    assert!(node.load().estimate_ns(now) > 290.0 * MS as f64, "a peak is believed at once");
+    for _ in 0..30 {
+        now += 20 * MS;
+        finish_all(&pool, ok(20), now);
+    }
+    assert!(node.load().estimate_ns(now) < 40.0 * MS as f64, "thirty good answers outweigh one hiccup");
+    for _ in 0..30 {
+        now += 300 * MS;
+        node.begin(now - 300 * MS);
+        node.finish(ok(300), now);
+    }
+    assert!(node.load().estimate_ns(now) > 290.0 * MS as f64);
+}

@@ -1,7 +1,7 @@
 //! The guard of one try at one endpoint.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,14 +38,14 @@ enum State {
 /// A try under way. Finish it with its outcome; dropping it unfinished means that the client went away.
 pub struct Picked {
     node: Rc<Node<Attachments>>,
-    began_ns: u64,
+    began_ns: Cell<u64>,
     state: State,
 }
 
 impl Picked {
     pub(super) fn begin(node: Rc<Node<Attachments>>, now_ns: u64) -> Self {
         node.begin(now_ns);
-        Self { node, began_ns: now_ns, state: State::Waiting }
+        Self { node, began_ns: Cell::new(now_ns), state: State::Waiting }
     }
 
     /// Where to go.
@@ -69,7 +69,7 @@ impl Picked {
     /// whose latency is then ignored; dropping means success.
     pub fn respond(&mut self, now_ns: u64) {
         if self.state == State::Waiting {
-            let latency_ns = now_ns.saturating_sub(self.began_ns);
+            let latency_ns = now_ns.saturating_sub(self.began_ns.get());
             self.state = State::Answered(latency_ns);
             self.node.respond(latency_ns, now_ns);
         }
@@ -85,9 +85,9 @@ impl Picked {
         self.state = State::Done;
     }
 
-    /// The try ended now; its latency is the time since the pick.
+    /// The try ended now; its latency is the time since the pick, or since a connection was made for it.
     pub fn finish_now(self, failed: bool) {
-        let latency_ns = now_ns().saturating_sub(self.began_ns);
+        let latency_ns = now_ns().saturating_sub(self.began_ns.get());
         self.finish(Outcome { latency_ns, failed });
     }
 
@@ -97,9 +97,11 @@ impl Picked {
         self.finish_now(true);
     }
 
-    /// A new connection stands: earlier refusals are forgotten.
+    /// A new connection stands: earlier refusals are forgotten, and the wait for an answer begins here. A handshake says nothing about how
+    /// long the endpoint takes to serve, and would keep traffic away from it for long.
     pub fn connected(&self) {
         self.node.connected();
+        self.began_ns.set(now_ns());
     }
 }
 
@@ -107,7 +109,7 @@ impl Drop for Picked {
     fn drop(&mut self) {
         let now = now_ns();
         match self.state {
-            State::Waiting => self.node.give_up(now.saturating_sub(self.began_ns), now),
+            State::Waiting => self.node.give_up(now.saturating_sub(self.began_ns.get()), now),
             State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, failed: false }, now),
             State::Done => {}
         }
