@@ -40,11 +40,11 @@ async fn pass(
 ) -> Result<(), Refusal> {
     for _ in 0..TRIES {
         let mut plan = session.connect()?;
-        match Box::pin(session.proxy().dial(&plan.target, protocol)).await {
+        match Box::pin(session.proxy().dial_for(&plan, protocol)).await {
             Ok(upstream) => {
                 plan.connected();
                 let relay = tcp::Relay { sent: Buffer::default(), received: Buffer::default(), line };
-                return relay.run(stream, upstream, session, Some(&plan)).await;
+                return relay.run(stream, upstream, session).await;
             }
             Err(_) => plan.failed("ECONNREFUSED"),
         }
@@ -56,8 +56,9 @@ async fn pass(
 
 /// Relays what was dialled because the server might speak first, and did.
 pub async fn relay_early(stream: TcpStream, early: Box<Early>, session: &Rc<Session>) {
-    let Early { upstream, received, plan } = *early;
+    // The endpoint counts as busy for as long as the plan lives.
+    let Early { upstream, received, plan: _plan } = *early;
     let relay = tcp::Relay { sent: Buffer::default(), received, line: None };
     // Nothing is watched, so nothing is refused.
-    let _ = relay.run(Stream::Plain(stream), upstream, session, Some(&plan)).await;
+    let _ = relay.run(Stream::plain(stream).counted(&session.accepted()), upstream, session).await;
 }

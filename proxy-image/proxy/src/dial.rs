@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use weft_policy::model::{Endpoint, Transport};
 
 use crate::context::Proxy;
-use crate::exchange::{ErrorReason, Target};
+use crate::exchange::{ConnectionPlan, ErrorReason, Target};
 use crate::io::Stream;
 use crate::preamble::{self, Preamble, Protocol};
 use crate::{sys, tls};
@@ -29,8 +29,20 @@ impl Proxy {
     /// # Errors
     /// `Connect`, `Timeout`, or `Identity` when mesh TLS fails or the peer is somebody else.
     pub async fn dial(&self, target: &Target, protocol: Protocol) -> Result<Stream, ErrorReason> {
+        self.reach(target, protocol).await.map(|stream| stream.counted(&target.series(self)))
+    }
+
+    /// The same for a connection of bytes, counted as its plan says.
+    ///
+    /// # Errors
+    /// As [`Proxy::dial`].
+    pub async fn dial_for(&self, plan: &ConnectionPlan, protocol: Protocol) -> Result<Stream, ErrorReason> {
+        self.reach(&plan.target, protocol).await.map(|stream| stream.counted(plan.series()))
+    }
+
+    async fn reach(&self, target: &Target, protocol: Protocol) -> Result<Stream, ErrorReason> {
         let Some(endpoint) = target.endpoint.as_ref().filter(|_| target.transport != Transport::Plain) else {
-            return self.connect(target.address).await.map(Stream::Plain);
+            return self.connect(target.address).await.map(Stream::plain);
         };
         let socket = match target.transport {
             Transport::Direct if !self.is_redirected(endpoint) => {
@@ -91,7 +103,7 @@ impl Proxy {
             return Err(ErrorReason::Identity);
         }
         send_preamble(&mut stream, endpoint, protocol).await.map_err(|_| ErrorReason::Connect)?;
-        Ok(Stream::Client(Box::new(stream)))
+        Ok(Stream::client(stream))
     }
 
     fn is_redirected(&self, endpoint: &Endpoint) -> bool {

@@ -113,7 +113,7 @@ pub async fn first(stream: &TcpStream, session: &Rc<Session>, protocol: Protocol
     }
     let server = async {
         let mut plan = session.connect().ok()?;
-        let mut upstream = proxy.dial(&plan.target, preamble::Protocol::Opaque).await.ok()?;
+        let mut upstream = proxy.dial_for(&plan, preamble::Protocol::Opaque).await.ok()?;
         plan.connected();
         let mut received = Buffer::default();
         let read = poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;

@@ -17,7 +17,7 @@ use crate::access_log::Version;
 use crate::config::Origin;
 use crate::context::Proxy;
 use crate::detect::Verdict;
-use crate::exchange::{InboundRules, Session, Target};
+use crate::exchange::{Direction, InboundRules, Session, Target};
 use crate::first::{First, first, judged};
 use crate::io::Stream;
 use crate::preamble::{self, Preamble};
@@ -52,7 +52,8 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     }
     let rule = Arc::clone(workload.port(origin.port()));
     let client = Client::new(peer.ip(), ClientTls::None, &workload.pod_ips);
-    let session = Session::inbound(&proxy, client, InboundRules::new(origin.port(), Target::plain(origin)));
+    let session =
+        Session::inbound(&proxy, client, InboundRules::new(origin.port(), Target::plain(origin, Direction::Inbound)));
     let patience = match workload.detect_timeout_ms {
         0 => proxy.config.limits.detect,
         ms => Duration::from_millis(ms.into()),
@@ -68,7 +69,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     };
     let stream = match verdict {
         Verdict::MeshTls => return mesh(proxy, workload, stream, peer, Some(origin)).await,
-        _ => Stream::Plain(stream),
+        _ => Stream::plain(stream).counted(&session.accepted()),
     };
     match verdict {
         Verdict::Http1 if speaks_http(&rule) => h1::serve(stream, session).await,
@@ -112,12 +113,12 @@ async fn mesh(
     let local = sys::canonical(stream.local_addr().map_err(|_| Refusal::Unreachable)?);
     let accepted = timeout(proxy.config.limits.handshake, Box::pin(accept(&proxy, &workload, stream, origin))).await;
     let Accepted { stream, client, protocol, port } = accepted.map_err(|_| Refusal::Handshake)??;
-    let target = Target::plain(origin.unwrap_or(SocketAddr::new(local.ip(), port)));
+    let target = Target::plain(origin.unwrap_or(SocketAddr::new(local.ip(), port)), Direction::Inbound);
     let client = Client::new(peer.ip(), client, &workload.pod_ips);
     let rule = Arc::clone(workload.port(port));
     drop(workload);
     let session = Session::inbound(&proxy, client, InboundRules::new(port, target));
-    let stream = Stream::Server(Box::new(stream));
+    let stream = Stream::server(stream).counted(&session.accepted());
     match protocol {
         preamble::Protocol::Http1 if speaks_http(&rule) => h1::serve(stream, session).await,
         preamble::Protocol::Http2 if speaks_http(&rule) => {

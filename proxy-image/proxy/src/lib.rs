@@ -11,9 +11,9 @@
 //! | `exchange` | decisions and counts, the same for every protocol |
 //! | `admin`, `access_log` | what people and kubelets ask; one line per request |
 //! | `context` | what all connections share |
-//! | `balance`, `counters`, `metrics`, `drain` | endpoints; numbers; the end |
+//! | `balance`, `counters`, `drain` | endpoints; refusals and error answers counted; the end |
 //! | `tls`, `preamble`, `detect`, `io`, `buffer`, `sys` | bytes and sockets |
-//! | `config`, `refusal` | environment; closed sets |
+//! | `metrics`, `config`, `refusal` | numbers; environment; closed sets |
 //!
 //! One thread: shared state is `Rc`, and nothing on the path of a request takes a lock.
 #![forbid(unsafe_code)]

@@ -44,10 +44,12 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     let session = Session::outbound(&proxy, client, rules);
     let hint = match protocol {
         None | Some(Protocol::Opaque) => {
-            return Box::pin(bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Opaque)).await;
+            let stream = Stream::plain(stream).counted(&session.accepted());
+            return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Opaque)).await;
         }
         Some(Protocol::Tls) => {
-            return Box::pin(bytes::serve(Stream::Plain(stream), &session, preamble::Protocol::Tls)).await;
+            let stream = Stream::plain(stream).counted(&session.accepted());
+            return Box::pin(bytes::serve(stream, &session, preamble::Protocol::Tls)).await;
         }
         // No server is dialled for the sake of speaking first where an earlier client was heard to speak HTTP.
         Some(_) if table.as_ref().is_some_and(|table| table.is_http()) => Protocol::Http1,
@@ -61,7 +63,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         }
         First::Client(verdict) => verdict,
     };
-    let stream = Stream::Plain(stream);
+    let stream = Stream::plain(stream).counted(&session.accepted());
     if let (Some(table), Verdict::Http1 | Verdict::Http2) = (table, verdict) {
         table.remember_http();
     }

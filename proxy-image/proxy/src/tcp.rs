@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 
 use crate::buffer::Buffer;
 use crate::detect::{FirstLine, Piece};
-use crate::exchange::{ConnectionPlan, Session};
+use crate::exchange::Session;
 use crate::io::Stream;
 use crate::refusal::Refusal;
 
@@ -19,7 +19,6 @@ use crate::refusal::Refusal;
 struct Half {
     buffer: Buffer,
     state: Flow,
-    moved: u64,
     /// Looked at before each piece passes, until it cannot become HTTP's any more.
     line: Option<FirstLine>,
 }
@@ -46,7 +45,7 @@ impl From<io::Error> for Stop {
 
 impl Half {
     fn new(buffer: Buffer, line: Option<FirstLine>) -> Self {
-        Self { buffer, state: Flow::Open, moved: 0, line }
+        Self { buffer, state: Flow::Open, line }
     }
 
     fn poll(&mut self, context: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<Result<(), Stop>> {
@@ -57,7 +56,6 @@ impl Half {
                     return Poll::Ready(Err(Stop::Broken(io::ErrorKind::WriteZero.into())));
                 }
                 self.buffer.consume(written);
-                self.moved += u64::try_from(written).unwrap_or_default();
                 continue;
             }
             match self.state {
@@ -102,13 +100,7 @@ impl Relay {
     ///
     /// # Errors
     /// `LateHttp`: the watched first line turned out to be HTTP's, and the connection was cut before the line's end passed.
-    pub async fn run(
-        self,
-        mut client: Stream,
-        mut upstream: Stream,
-        session: &Rc<Session>,
-        plan: Option<&ConnectionPlan>,
-    ) -> Result<(), Refusal> {
+    pub async fn run(self, mut client: Stream, mut upstream: Stream, session: &Rc<Session>) -> Result<(), Refusal> {
         let Self { sent, received, line } = self;
         let (mut up, mut down) = (Half::new(sent, line), Half::new(received, None));
         let mut policy = session.proxy().control.workload();
@@ -132,19 +124,14 @@ impl Relay {
                 },
             }
         };
-        if let Some(plan) = plan {
-            plan.open().add_read(up.moved);
-            plan.open().add_written(down.moved);
-        }
         let Err(stop) = result else { return Ok(()) };
         // Both ends learn that this was no orderly end.
         client.reset_on_drop();
         upstream.reset_on_drop();
         match stop {
             Stop::Broken(error) => {
-                if let Some(plan) = plan {
-                    plan.open().set_errno(errno(&error));
-                }
+                client.set_errno(errno(&error));
+                upstream.set_errno(errno(&error));
             }
             Stop::Revoked => tracing::info!(client.ip = %session.client().address, "connection closed by policy"),
             Stop::Http => return Err(Refusal::LateHttp),

@@ -4,19 +4,19 @@ use std::rc::Rc;
 
 use super::Target;
 use crate::balance::Picked;
-use crate::metrics::{OpenConnection, TcpSeries};
+use crate::metrics::TcpSeries;
 
 /// A decision about one connection; the endpoint counts as busy for as long as it lives.
 pub struct ConnectionPlan {
     /// To dial.
     pub target: Target,
     picked: Option<Picked>,
-    open: OpenConnection,
+    series: Rc<TcpSeries>,
 }
 
 impl ConnectionPlan {
     pub(super) fn new(target: Target, picked: Option<Picked>, series: Rc<TcpSeries>) -> Self {
-        Self { target, picked, open: series.open() }
+        Self { target, picked, series }
     }
 
     /// The dial succeeded: how long it took is what the balancer learns.
@@ -26,17 +26,17 @@ impl ConnectionPlan {
         }
     }
 
-    /// The dial failed.
+    /// The dial failed; it is counted as a connection that ended at once.
     pub fn failed(mut self, errno: &'static str) {
-        self.open.set_errno(errno);
+        self.series.open().set_errno(errno);
         if let Some(picked) = self.picked.take() {
             picked.connect_failed();
         }
     }
 
-    /// The open connection of the metrics.
+    /// What the connection to the target is counted under.
     #[must_use]
-    pub fn open(&self) -> &OpenConnection {
-        &self.open
+    pub fn series(&self) -> &Rc<TcpSeries> {
+        &self.series
     }
 }

@@ -12,7 +12,7 @@ use super::connection::ConnectionPlan;
 use super::session::{Plan, Refused};
 use super::{Counted, Direction, ErrorReason, Tally, Target};
 use crate::context::Proxy;
-use crate::metrics::{LabelBuilder, SeriesLabels, Tls, descriptors};
+use crate::metrics::{LabelBuilder, SeriesLabels, TcpSeries, Tls, descriptors};
 use crate::refusal::Refusal;
 
 /// Different decisions remembered for one connection; more than that are resolved anew.
@@ -145,9 +145,20 @@ impl Inbound {
                 return Err(Refusal::Unauthorized);
             }
             proxy.metrics.counter(&descriptors::INBOUND_TCP_ALLOW, &labels).increment();
-            Ok(ConnectionPlan::new(self.target.clone(), None, proxy.metrics.tcp_series(&labels)))
+            Ok(ConnectionPlan::new(self.target.clone(), None, self.target.series(proxy)))
         })
         .unwrap_or(Err(Refusal::NotReady))
+    }
+
+    /// See [`super::Session::accepted`].
+    pub fn accepted(&self, proxy: &Rc<Proxy>, client: &Client) -> Rc<TcpSeries> {
+        let labels = LabelBuilder::new(Direction::Inbound).with("peer", "src");
+        let described = self.with_state(proxy, |state, _| {
+            labels.clone().with_all(&state.workload.labels).with_ref("srv", &state.rule.server)
+        });
+        let peer = client.identity().map(AsRef::as_ref);
+        let labels = described.unwrap_or(labels).with_tls(tls(client), Direction::Inbound, peer).build();
+        proxy.metrics.tcp_series(&labels)
     }
 
     /// See [`super::Session::still_allowed`].

@@ -45,6 +45,10 @@ fn key<T>(of: Option<&T>) -> usize {
     of.map_or(0, |of| std::ptr::from_ref(of) as usize)
 }
 
+fn outgoing() -> LabelBuilder {
+    LabelBuilder::new(Direction::Outbound)
+}
+
 fn backends(routed: &Routed) -> impl Iterator<Item = &Backend> {
     routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends)
 }
@@ -93,12 +97,13 @@ impl Table {
 
     fn labels(
         &self,
+        labels: LabelBuilder,
         proxy: &Proxy,
         route: Option<&OutboundRoute>,
         backend: Option<&Backend>,
         target: Option<&Target>,
     ) -> SeriesLabels {
-        let mut labels = LabelBuilder::new(Direction::Outbound);
+        let mut labels = labels;
         if let Some(workload) = proxy.workload() {
             labels = labels.with_all(&workload.labels);
         }
@@ -133,7 +138,7 @@ impl Table {
         if let Some((_, counted)) = beside.counted.borrow().iter().find(|(known, _)| *known == key) {
             return Rc::clone(counted);
         }
-        let labels = self.labels(proxy, route, backend, Some(&beside.target));
+        let labels = self.labels(outgoing(), proxy, route, backend, Some(&beside.target));
         let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
         let mut remembered = beside.counted.borrow_mut();
         if remembered.len() >= REMEMBERED {
@@ -231,7 +236,7 @@ impl Outbound {
         let plain = || {
             let counted = Rc::new(Counted { series: proxy.unlabelled(), decision: None });
             let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
-            Plan { target: Target::plain(self.original), tally, balancer: None, tried: Vec::new() }
+            Plan { target: Target::plain(self.original, Direction::Outbound), tally, balancer: None, tried: Vec::new() }
         };
         let Some(table) = self.table(proxy) else {
             let plan = plain();
@@ -257,7 +262,7 @@ impl Outbound {
                 Ok(Plan { target: beside.target.clone(), tally, balancer, tried: Vec::new() })
             }
             Err(Unserved { reason, status, route, backend }) => {
-                let labels = table.labels(proxy, route, backend, None);
+                let labels = table.labels(outgoing(), proxy, route, backend, None);
                 let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
                 let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
                 Err(Refused { reason, status, tally })
@@ -268,10 +273,9 @@ impl Outbound {
     /// See [`super::Session::connect`].
     pub fn connect(&self, proxy: &Rc<Proxy>) -> Result<ConnectionPlan, Refusal> {
         let plain = || {
-            let labels = LabelBuilder::new(Direction::Outbound);
-            let labels = proxy.workload().map_or(labels.clone(), |workload| labels.with_all(&workload.labels));
-            let labels = labels.with_tls(Tls::None, Direction::Outbound, None).build();
-            ConnectionPlan::new(Target::plain(self.original), None, proxy.metrics.tcp_series(&labels))
+            let target = Target::plain(self.original, Direction::Outbound);
+            let series = target.series(proxy);
+            ConnectionPlan::new(target, None, series)
         };
         let Some(table) = self.table(proxy) else {
             return if Self::passes_through(proxy) { Ok(plain()) } else { Err(Refusal::UnknownDestination) };
@@ -284,7 +288,7 @@ impl Outbound {
         };
         let chosen = Self::choose(&table, choice, Discipline::LeastPending).map_err(|_| Refusal::NoEndpoint)?;
         let target = table.beside(&chosen.picked).target.clone();
-        let labels = table.labels(proxy, chosen.route, chosen.backend, Some(&target));
+        let labels = table.labels(outgoing().with("peer", "dst"), proxy, chosen.route, chosen.backend, Some(&target));
         Ok(ConnectionPlan::new(target, Some(chosen.picked), proxy.metrics.tcp_series(&labels)))
     }
 }

@@ -15,6 +15,7 @@ use super::{Direction, ErrorReason, Tally, Target};
 use crate::access_log::{Record, Version};
 use crate::balance::{Balancer, Discipline, now_ns};
 use crate::context::Proxy;
+use crate::metrics::{LabelBuilder, TcpSeries, Tls};
 use crate::refusal::Refusal;
 
 /// A client connection: who calls, and the rules that hold for what it asks. Shared by the streams of an HTTP/2 connection.
@@ -148,6 +149,22 @@ impl Session {
         match &self.side {
             Side::Inbound(inbound) => inbound.connect(&self.proxy, &self.client),
             Side::Outbound(outbound) => outbound.connect(&self.proxy),
+        }
+    }
+
+    /// What the client's connection is counted under, whatever it speaks. Costs a look-up: ask once for each connection.
+    #[must_use]
+    pub fn accepted(&self) -> Rc<TcpSeries> {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.accepted(&self.proxy, &self.client),
+            Side::Outbound(_) => {
+                let labels = LabelBuilder::new(Direction::Outbound).with("peer", "src");
+                let workload = self.proxy.workload();
+                let labels = workload.map_or(labels.clone(), |workload| labels.with_all(&workload.labels));
+                // The application speaks to its own proxy inside the pod.
+                let labels = labels.with_tls(Tls::Loopback, Direction::Outbound, None).build();
+                self.proxy.metrics.tcp_series(&labels)
+            }
         }
     }
 

@@ -3,9 +3,14 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use weft_policy::model::{Endpoint, Transport};
+
+use super::Direction;
+use crate::context::Proxy;
+use crate::metrics::{LabelBuilder, TcpSeries, Tls};
 
 /// An upstream: the application, an endpoint, or an original destination.
 #[derive(Clone, Debug)]
@@ -16,6 +21,7 @@ pub struct Target {
     pub transport: Transport,
     /// What the control plane says of it; None for the own application and unknown destinations.
     pub endpoint: Option<Arc<Endpoint>>,
+    direction: Direction,
     key: TargetKey,
 }
 
@@ -30,10 +36,11 @@ pub struct TargetKey {
 static PEERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Target {
-    /// The address itself, without mesh TLS.
+    /// The address itself, without mesh TLS: the application, or where it meant to go.
     #[must_use]
-    pub fn plain(address: SocketAddr) -> Self {
-        Self { address, transport: Transport::Plain, endpoint: None, key: TargetKey { address, transport: 0, peer: 0 } }
+    pub fn plain(address: SocketAddr, direction: Direction) -> Self {
+        let key = TargetKey { address, transport: 0, peer: 0 };
+        Self { address, transport: Transport::Plain, endpoint: None, direction, key }
     }
 
     /// A known endpoint. Costs a hash: make it once and clone it.
@@ -49,8 +56,29 @@ impl Target {
             address: endpoint.address,
             transport: endpoint.transport,
             endpoint: Some(Arc::clone(endpoint)),
+            direction: Direction::Outbound,
             key: TargetKey { address: endpoint.address, transport, peer },
         }
+    }
+
+    /// What a connection to it is counted under. Costs a look-up: once for each connection, never for a request.
+    #[must_use]
+    pub fn series(&self, proxy: &Proxy) -> Rc<TcpSeries> {
+        let mut labels = LabelBuilder::new(self.direction).with("peer", "dst");
+        if let Some(workload) = proxy.workload() {
+            labels = labels.with_all(&workload.labels);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            labels = labels.with_all(&endpoint.labels);
+        }
+        let meshed = self.endpoint.as_ref().filter(|endpoint| endpoint.transport != Transport::Plain);
+        let tls = match (meshed, self.direction) {
+            (Some(_), _) => Tls::Verified,
+            (None, Direction::Inbound) => Tls::Loopback,
+            (None, Direction::Outbound) => Tls::None,
+        };
+        let peer = meshed.map(|endpoint| endpoint.identity.as_str());
+        proxy.metrics.tcp_series(&labels.with_tls(tls, self.direction, peer).build())
     }
 
     /// What pools are keyed by.

@@ -53,7 +53,7 @@ pub async fn serve(stream: Stream, session: Rc<Session>) {
                 let Connection { stream, input, session } = connection;
                 let relay = tcp::Relay { sent: input, received: reply, line: None };
                 // Nothing is watched, so nothing is refused.
-                let _ = Box::pin(relay.run(stream, upstream, &session, None)).await;
+                let _ = Box::pin(relay.run(stream, upstream, &session)).await;
                 return;
             }
         }

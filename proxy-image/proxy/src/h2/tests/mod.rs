@@ -246,7 +246,7 @@ impl World {
     /// A session of a caller from another pod, to the application at `address`.
     fn inbound(&self, address: SocketAddr, tls: ClientTls) -> Rc<Session> {
         let client = Client::new(IpAddr::from([10, 0, 0, 7]), tls, &[]);
-        let rules = InboundRules::new(address.port(), Target::plain(address));
+        let rules = InboundRules::new(address.port(), Target::plain(address, crate::exchange::Direction::Inbound));
         Session::inbound(&self.proxy, client, rules)
     }
 
