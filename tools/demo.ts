@@ -9,7 +9,7 @@ import { currentKube, type Kube, localKube } from './demo/kube.ts';
 import { application, backends, namespace, namespaceManifest, split } from './demo/manifests.ts';
 import { between, type Pod, podOf, tallies, type Tally } from './demo/measure.ts';
 
-const cluster = 'demo';
+const cluster = process.env['WEFT_DEMO_CLUSTER'] ?? 'demo';
 const colour = process.stdout.isTTY;
 const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[0m` : text);
 const startedMs = performance.now();

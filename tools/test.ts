@@ -131,6 +131,15 @@ const stages: readonly Stage[] = [
   { name: 'api', what: 'a real kube-apiserver and etcd', run: () => vitest('api') },
   { name: 'cluster', what: 'the local node itself', run: () => vitest('cluster') },
   { name: 'e2e', what: 'the mesh on a real node', run: () => vitest('e2e') },
+  {
+    name: 'demo',
+    what: 'what a newcomer types; it fails by itself when it does not show what it should',
+    // On a node of its own name, so that a demo somebody looks at is left alone.
+    run: () =>
+      all(
+        ['up', 'down'].map(what => () => check(['env', 'WEFT_DEMO_CLUSTER=demo-test', 'node', 'tools/demo.ts', what])),
+      ),
+  },
 ];
 
 async function main(): Promise<void> {

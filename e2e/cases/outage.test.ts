@@ -2,45 +2,23 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { component, nodeRun } from '../cluster/index.ts';
 import {
   apply,
-  clientPod,
   clusterName,
   eventually,
   kubectl,
   type LoadReport,
   runLoad,
-  serverApp,
-  service,
   startLoad,
+  trafficSplit,
+  twoVersions,
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
-
-const split = (namespace: string, v1: number, v2: number) => ({
-  apiVersion: 'split.smi-spec.io/v1alpha4',
-  kind: 'TrafficSplit',
-  metadata: { name: 'web', namespace },
-  spec: {
-    service: 'web',
-    backends: [
-      { service: 'web-v1', weight: v1 },
-      { service: 'web-v2', weight: v2 },
-    ],
-  },
-});
 
 async function underLoad(
   namespace: string,
   fault: (appliedWeights: (v1: number, v2: number) => Promise<void>) => Promise<void>,
 ): Promise<LoadReport> {
-  await apply(
-    service(namespace, 'web', { tier: 'web' }),
-    service(namespace, 'web-v1', { app: 'web-v1' }),
-    service(namespace, 'web-v2', { app: 'web-v2' }),
-    ...serverApp({ namespace, name: 'web-v1', says: 'v1', labels: { tier: 'web' } }),
-    ...serverApp({ namespace, name: 'web-v2', says: 'v2', labels: { tier: 'web' } }),
-    ...clientPod({ namespace, name: 'client' }),
-    split(namespace, 100, 0),
-  );
+  await apply(...twoVersions(namespace), trafficSplit(namespace, { 'web-v1': 100, 'web-v2': 0 }));
   await Promise.all(['web-v1', 'web-v2', 'client'].map(name => waitRollout(namespace, name)));
   await eventually('v1 alone answers', async () => {
     const report = await runLoad(namespace, 'client', {
@@ -58,7 +36,7 @@ async function underLoad(
     rate: 200,
     durationMs: 240_000,
   });
-  await fault(async (v1, v2) => await apply(split(namespace, v1, v2)));
+  await fault(async (v1, v2) => await apply(trafficSplit(namespace, { 'web-v1': v1, 'web-v2': v2 })));
   return await load.stop();
 }
 

@@ -1,40 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import {
   apply,
-  clientPod,
   eventually,
   getObject,
-  type KubernetesObject,
   type LoadReport,
   runLoad,
-  serverApp,
-  service,
   startLoad,
+  trafficSplit,
+  twoVersions,
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
 
 type Weights = Readonly<Record<string, number | string>>;
 
-function trafficSplit(namespace: string, weights: Weights, version = 'v1alpha4'): KubernetesObject {
-  return {
-    apiVersion: `split.smi-spec.io/${version}`,
-    kind: 'TrafficSplit',
-    metadata: { name: 'web', namespace },
-    spec: { service: 'web', backends: Object.entries(weights).map(([name, weight]) => ({ service: name, weight })) },
-  };
-}
-
-/** Two versions behind the apex `web` and a meshed client. */
-async function twoVersions(namespace: string): Promise<void> {
-  await apply(
-    service(namespace, 'web', { tier: 'web' }),
-    service(namespace, 'web-v1', { app: 'web-v1' }),
-    service(namespace, 'web-v2', { app: 'web-v2' }),
-    ...serverApp({ namespace, name: 'web-v1', says: 'v1', labels: { tier: 'web' } }),
-    ...serverApp({ namespace, name: 'web-v2', says: 'v2', labels: { tier: 'web' } }),
-    ...clientPod({ namespace, name: 'client' }),
-  );
+async function start(namespace: string): Promise<void> {
+  await apply(...twoVersions(namespace));
   await Promise.all(['web-v1', 'web-v2', 'client'].map(name => waitRollout(namespace, name)));
 }
 
@@ -56,7 +37,7 @@ describe.each([
 ] as const)('a TrafficSplit over $protocol', ({ protocol, target }) => {
   it('divides 6,000 requests 90 to 10', async () => {
     await withNamespace(`split-${protocol}`, async ({ name }) => {
-      await twoVersions(name);
+      await start(name);
       await apply(trafficSplit(name, { 'web-v1': 90, 'web-v2': 10 }));
       const warm = await runLoad(name, 'client', { protocol, target, count: 20, concurrency: 4, durationMs: 20_000 });
       expect(warm.failed, JSON.stringify(warm.errors)).toBe(0);
@@ -85,7 +66,7 @@ const underLoad = [
 describe.each(underLoad)('a TrafficSplit that changes under load over $protocol', ({ protocol, target }) => {
   it('leaves the old backend without one request past the deadline', async () => {
     await withNamespace(`flip-${protocol}`, async ({ name }) => {
-      await twoVersions(name);
+      await start(name);
       await apply(trafficSplit(name, { 'web-v1': 100, 'web-v2': 0 }));
       const load = await startLoad(name, 'client', { protocol, target, rate: 200, durationMs: 60_000 });
       await eventually(
@@ -110,7 +91,7 @@ describe.each(underLoad)('a TrafficSplit that changes under load over $protocol'
 
   it('answers every request while it changes twenty times', async () => {
     await withNamespace(`split-churn-${protocol}`, async ({ name }) => {
-      await twoVersions(name);
+      await start(name);
       await apply(trafficSplit(name, { 'web-v1': 50, 'web-v2': 50 }));
       const load = await startLoad(name, 'client', { protocol, target, rate: 200, durationMs: 90_000 });
       for (let change = 0; change < 20; change++) {
@@ -131,7 +112,7 @@ describe.each(underLoad)('a TrafficSplit that changes under load over $protocol'
 describe('a TrafficSplit over bytes', () => {
   it('divides connections, and a connection stays where it is', async () => {
     await withNamespace('split-tcp', async ({ name }) => {
-      await twoVersions(name);
+      await start(name);
       await apply(trafficSplit(name, { 'web-v1': 80, 'web-v2': 20 }));
       const warm = await runLoad(name, 'client', {
         protocol: 'tcp',
@@ -169,7 +150,7 @@ describe('a TrafficSplit over bytes', () => {
 describe('every served version of TrafficSplit', () => {
   it('is enforced as its clients write it, and read back by each of the others', async () => {
     await withNamespace('split-versions', async ({ name }) => {
-      await twoVersions(name);
+      await start(name);
       const forms: readonly (readonly [string, Weights])[] = [
         ['v1alpha1', { 'web-v1': '0', 'web-v2': '1' }],
         ['v1alpha1', { 'web-v1': '500m', 'web-v2': '0' }],

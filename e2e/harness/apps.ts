@@ -106,3 +106,28 @@ export function service(
     },
   };
 }
+
+/** A TrafficSplit named `web` on the Service `web`, in the form that clients of `version` write. */
+export function trafficSplit(
+  namespace: string,
+  weights: Readonly<Record<string, number | string>>,
+  version = 'v1alpha4',
+): KubernetesObject {
+  return {
+    apiVersion: `split.smi-spec.io/${version}`,
+    kind: 'TrafficSplit',
+    metadata: { name: 'web', namespace },
+    spec: { service: 'web', backends: Object.entries(weights).map(([name, weight]) => ({ service: name, weight })) },
+  };
+}
+
+/** Two versions behind the apex `web` (Services `web-v1` and `web-v2`, which answer `v1` and `v2`) and a meshed client. */
+export function twoVersions(namespace: string): KubernetesObject[] {
+  const versions = ['v1', 'v2'];
+  return [
+    service(namespace, 'web', { tier: 'web' }),
+    ...versions.map(says => service(namespace, `web-${says}`, { app: `web-${says}` })),
+    ...versions.flatMap(says => serverApp({ namespace, name: `web-${says}`, says, labels: { tier: 'web' } })),
+    ...clientPod({ namespace, name: 'client' }),
+  ];
+}

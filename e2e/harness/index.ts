@@ -1,7 +1,7 @@
 // What the end-to-end cases share: the node with Weft on it, namespaces of their own, applications, load, captures.
 //
 // Owns: nothing of the mesh; it acts as a user does (kubectl, traffic) and looks at what comes out. May import: e2e/cluster, tools.
-export { type AppOptions, clientPod, serverApp, service } from './apps.ts';
+export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersions } from './apps.ts';
 export { captureBytes } from './capture.ts';
 export { call, type CallResult, type LoadReport, type LoadSpec, type RunningLoad, runLoad, startLoad } from './load.ts';
 export { type Metric, sumOf, weftMetrics } from './metrics.ts';
