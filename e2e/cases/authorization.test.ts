@@ -13,6 +13,7 @@ import {
   service,
   startLoad,
   sumOf,
+  waitAnswered,
   waitRollout,
   weftMetrics,
   withNamespace,
@@ -48,6 +49,7 @@ async function town(namespace: string, policy: readonly KubernetesObject[]): Pro
     ...clientPod({ namespace, name: 'outsider', serviceAccount: 'outsider', meshed: false }),
   );
   await Promise.all(['web', 'friend', 'stranger', 'outsider'].map(name => waitRollout(namespace, name)));
+  await Promise.all(['friend', 'stranger', 'outsider'].map(name => waitAnswered(namespace, name)));
 }
 
 const ports = ['http', 'grpc', 'tcp'] as const;

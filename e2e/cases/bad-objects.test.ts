@@ -10,6 +10,7 @@ import {
   type KubernetesObject,
   serverApp,
   service,
+  waitAnswered,
   waitRollout,
 } from '../harness/index.ts';
 
@@ -147,6 +148,7 @@ beforeAll(async () => {
     ...clientPod({ namespace, name: 'client' }),
   );
   await Promise.all(['web', 'client'].map(name => waitRollout(namespace, name)));
+  await waitAnswered(namespace, 'client');
 });
 
 afterAll(async () => {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { apply, clientPod, runLoad, serverApp, service, waitRollout, withNamespace } from '../harness/index.ts';
+import {
+  apply,
+  clientPod,
+  runLoad,
+  serverApp,
+  service,
+  waitAnswered,
+  waitRollout,
+  withNamespace,
+} from '../harness/index.ts';
 
 /** Three replicas with 20 ms service time; each names itself by its pod's name. */
 async function threeReplicas(namespace: string): Promise<void> {
@@ -20,6 +29,7 @@ async function threeReplicas(namespace: string): Promise<void> {
     ...clientPod({ namespace, name: 'outsider', meshed: false }),
   );
   await Promise.all(['web-a', 'web-b', 'web-c', 'client', 'outsider'].map(name => waitRollout(namespace, name)));
+  await Promise.all(['client', 'outsider'].map(name => waitAnswered(namespace, name)));
 }
 
 describe('one gRPC channel with sixteen calls in flight', () => {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { apply, call, clientPod, serverApp, service, waitRollout, withNamespace } from '../harness/index.ts';
+import {
+  apply,
+  call,
+  clientPod,
+  serverApp,
+  service,
+  waitAnswered,
+  waitRollout,
+  withNamespace,
+} from '../harness/index.ts';
 
 // What a port without a Server does, by the policy that the pod's namespace asks for. That the rollout completes at all shows that kubelet's
 // probes are answered under every one of them.
@@ -29,6 +38,7 @@ describe('default inbound policies', () => {
         ...clientPod({ namespace: name, name: 'outside', meshed: false }),
       );
       await Promise.all([...servers, 'meshed', 'outside'].map(app => waitRollout(name, app)));
+      for (const policy of servers) await waitAnswered(name, 'meshed', `http://${policy}/`);
       const seen = await Promise.all(
         policies.map(async ({ policy }) => ({
           policy,

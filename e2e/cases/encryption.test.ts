@@ -7,6 +7,7 @@ import {
   runLoad,
   serverApp,
   service,
+  waitAnswered,
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
@@ -19,6 +20,7 @@ async function captured(namespace: string, marker: string): Promise<Buffer> {
     ...clientPod({ namespace, name: 'client' }),
   );
   await Promise.all(['web', 'client'].map(name => waitRollout(namespace, name)));
+  await waitAnswered(namespace, 'client');
   const [server, client] = [await podIp(namespace, 'web'), await podIp(namespace, 'client')];
   return await captureBytes(`tcp and host ${server} and host ${client}`, async () => {
     const report = await runLoad(namespace, 'client', {

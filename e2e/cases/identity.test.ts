@@ -11,6 +11,7 @@ import {
   service,
   startLoad,
   sumOf,
+  waitAnswered,
   waitRollout,
   weftMetrics,
   withNamespace,
@@ -40,6 +41,7 @@ describe('a mesh whose leaves live for one minute', () => {
             ...clientPod({ namespace: name, name: 'client' }),
           );
           await Promise.all(['web', 'client'].map(app => waitRollout(name, app)));
+          await waitAnswered(name, 'client');
           const address = await podIp(name, 'web');
           const refreshes = async (): Promise<number> =>
             sumOf(await weftMetrics(address), 'identity_cert_refreshes_total');

@@ -10,6 +10,7 @@ import {
   startLoad,
   trafficSplit,
   twoVersions,
+  waitAnswered,
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
@@ -59,6 +60,12 @@ async function killOperator(): Promise<void> {
 
 afterAll(async () => {
   await component(clusterName, 'kube-apiserver').start();
+  // Kubernetes' own controllers come back with backoffs of up to half a minute: the next file is to find a node that works.
+  await withNamespace('settled', async ({ name }) => {
+    await apply(...twoVersions(name));
+    await Promise.all(['web-v1', 'web-v2', 'client'].map(app => waitRollout(name, app)));
+    await waitAnswered(name, 'client');
+  });
 });
 
 describe('an operator that dies under load', () => {

@@ -8,6 +8,7 @@ import {
   startLoad,
   trafficSplit,
   twoVersions,
+  waitAnswered,
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
@@ -17,6 +18,7 @@ type Weights = Readonly<Record<string, number | string>>;
 async function start(namespace: string): Promise<void> {
   await apply(...twoVersions(namespace));
   await Promise.all(['web-v1', 'web-v2', 'client'].map(name => waitRollout(namespace, name)));
+  for (const version of ['web', 'web-v1', 'web-v2']) await waitAnswered(namespace, 'client', `http://${version}/`);
 }
 
 const programmed = async (namespace: string): Promise<true | false> => {

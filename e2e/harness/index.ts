@@ -3,7 +3,16 @@
 // Owns: nothing of the mesh; it acts as a user does (kubectl, traffic) and looks at what comes out. May import: e2e/cluster, tools.
 export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersions } from './apps.ts';
 export { captureBytes } from './capture.ts';
-export { call, type CallResult, type LoadReport, type LoadSpec, type RunningLoad, runLoad, startLoad } from './load.ts';
+export {
+  call,
+  type CallResult,
+  type LoadReport,
+  type LoadSpec,
+  type RunningLoad,
+  runLoad,
+  startLoad,
+  waitAnswered,
+} from './load.ts';
 export { type Metric, sumOf, weftMetrics } from './metrics.ts';
 export { type CaseNamespace, withNamespace } from './namespace.ts';
 export {

@@ -103,3 +103,18 @@ export async function call(
   const address = await podIp(namespace, app);
   return JSON.parse(await http('POST', address, '/call', request)) as CallResult;
 }
+
+/**
+ * Waits until the client application gets an answer of any status from `url`: a finished rollout does not mean that the name resolves and that
+ * endpoints are published, least of all when the control plane has just been away.
+ */
+export async function waitAnswered(namespace: string, app: string, url = 'http://web/'): Promise<void> {
+  await eventually(
+    `${app} gets an answer from ${url}`,
+    async () => {
+      const { status, headers } = await call(namespace, app, { url });
+      return status !== 0 && headers['weft-error'] !== 'no-endpoint';
+    },
+    { deadlineMs: 120_000, everyMs: 250 },
+  );
+}
