@@ -50,12 +50,8 @@ async function read(subject: Subject, connections: number, round: number, pids: 
   };
 }
 
-async function readings(
-  subjects: readonly Subject[],
-  connections: number,
-): Promise<{ all: Reading[]; dropped: number }> {
+async function readings(subjects: readonly Subject[], connections: number): Promise<Reading[]> {
   const all: Reading[] = [];
-  let dropped = 0;
   const pids = subjects.flatMap(subject => subject.pids());
   for (let round = 0; round < rounds; round++) {
     for (const subject of subjects) {
@@ -67,11 +63,10 @@ async function readings(
         good = reading.foreign <= foreignLimit;
         if (good) all.push(reading);
       }
-      if (!good) dropped++;
     }
     console.log(`  ${connections} connections: round ${round + 1} of ${rounds}`);
   }
-  return { all, dropped };
+  return all;
 }
 
 function metric(
@@ -124,7 +119,7 @@ try {
   const raw: Reading[] = [];
   const names = running.subjects.map(({ name }) => name);
   for (const connections of [16, 1]) {
-    const { all } = await readings(running.subjects, connections);
+    const all = await readings(running.subjects, connections);
     raw.push(...all);
     const paired = names.filter(name => name !== 'direct');
     const cpuUs = metric(all, paired, 'cpuUsPerRequest');
