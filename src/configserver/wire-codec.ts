@@ -1,4 +1,5 @@
 // The wire layer as the parts of this folder use it.
+import { canonicalJson } from '../kernel/index.ts';
 import type { Endpoints, Resource } from '../model/index.ts';
 import {
   decodeCertifyRequest,
@@ -22,6 +23,8 @@ export const wireCodec: Codec & CertifyCodec = {
   delta: (base, resource, nonce) => {
     const [before, after] = [endpointsOf(base), endpointsOf(resource)];
     if (before === undefined || after === undefined) return undefined;
+    // A delta says nothing of how the endpoints are balanced.
+    if (canonicalJson(before.balancing ?? null) !== canonicalJson(after.balancing ?? null)) return undefined;
     const delta = endpointsDelta(base.version, before, after);
     if (delta.upserted.length + delta.removed.length > after.endpoints.length * MAX_DELTA_SHARE) return undefined;
     return encodeEndpointsDelta({ name: resource.name, version: resource.version, nonce }, delta);

@@ -73,6 +73,8 @@ function portOf(port: Json): InboundPort {
     })),
     unmatchedNotFound: port['unmatchedNotFound'] === true,
     audit: port['audit'] === true,
+    maxRequests: 0,
+    maxConnectionAgeMs: 0,
   };
 }
 
@@ -96,6 +98,7 @@ describe('conformance/route.yaml', () => {
         cedeUnavailable: route['cede'] === true,
       })),
       defaultBackends: list(test['default']).map(backendOf),
+      policies: [],
     };
     const ready = test['ready'] as readonly string[] | undefined;
     const choice = selectRoute(routed, requestOf(test['request']), name => ready?.includes(name) ?? true);

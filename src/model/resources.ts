@@ -78,6 +78,7 @@ export interface Workload {
   readonly logLevel: string;
   readonly podIps: readonly string[];
   readonly detectTimeoutMs: number;
+  readonly forwardedFor: boolean;
 }
 
 export type UnknownDestination = 'passThrough' | 'refuse';
@@ -91,6 +92,8 @@ export interface InboundPort {
   readonly routes: readonly InboundRoute[];
   readonly unmatchedNotFound: boolean;
   readonly audit: boolean;
+  readonly maxRequests: number;
+  readonly maxConnectionAgeMs: number;
 }
 
 export interface InboundRoute {
@@ -127,12 +130,87 @@ export interface Outbound {
   readonly labels: readonly Label[];
 }
 
-/** The oneof `kind` of message Outbound. */
+/** The oneof `kind` of message Outbound; `named` stands beside `endpoint` only. */
 export type OutboundTarget =
-  | { readonly kind: 'routed'; readonly routes: readonly OutboundRoute[]; readonly defaultBackends: readonly Backend[] }
-  | { readonly kind: 'endpoint'; readonly endpoint: Endpoint }
+  | ({ readonly kind: 'routed' } & Routed)
+  | { readonly kind: 'endpoint'; readonly endpoint: Endpoint; readonly named: Routed | undefined }
   | { readonly kind: 'passThrough' }
   | { readonly kind: 'refused'; readonly reason: string };
+
+export interface Routed {
+  readonly routes: readonly OutboundRoute[];
+  readonly defaultBackends: readonly Backend[];
+  readonly policies: readonly RequestPolicy[];
+}
+
+export interface RequestPolicy {
+  readonly policy: Ref;
+  readonly rule: string;
+  readonly matches: readonly HttpMatch[];
+  readonly timeouts: Timeouts | undefined;
+  readonly retry: Retry | undefined;
+  readonly breaker: Breaker | undefined;
+  readonly maxRequests: number;
+  readonly faults: readonly Fault[];
+}
+
+export interface Timeouts {
+  readonly requestMs: number;
+  readonly tryMs: number;
+  readonly responseMs: number;
+  readonly idleMs: number;
+}
+
+export interface Retry {
+  readonly limit: number;
+  readonly statuses: readonly StatusRange[];
+  readonly grpcCodes: readonly number[];
+  readonly onConnectionError: boolean;
+  readonly onTimeout: boolean;
+  readonly methods: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly budget: RetryBudget | undefined;
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  readonly maxRetryAfterMs: number;
+}
+
+export interface StatusRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface RetryBudget {
+  readonly percent: number;
+  readonly minPerSecond: number;
+  readonly ttlMs: number;
+}
+
+export interface Breaker {
+  readonly consecutiveFailures: number;
+  readonly successRate: SuccessRate | undefined;
+  readonly pauseMs: number;
+  readonly pauseMaxMs: number;
+}
+
+export interface SuccessRate {
+  readonly thresholdPermille: number;
+  readonly windowMs: number;
+  readonly minRequests: number;
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly matches: readonly HttpMatch[];
+  readonly identities: readonly string[];
+  readonly sharePpm: number;
+  readonly delayMs: number;
+  readonly abortStatus: number;
+  readonly abortGrpc: number;
+  /** Safe as a number for 285,000 years. */
+  readonly untilUnixMs: number;
+  readonly successFloorPermille: number;
+}
 
 export interface OutboundRoute {
   readonly route: Ref;
@@ -155,6 +233,31 @@ export type BackendTarget =
 export interface Endpoints {
   /** Sorted by address (as text), then port. */
   readonly endpoints: readonly Endpoint[];
+  readonly balancing: Balancing | undefined;
+}
+
+/** What is undefined is the proxy's own default. */
+export interface Balancing {
+  readonly algorithm: Algorithm;
+  readonly hashKey: HashKey | undefined;
+  readonly slowStartMs: number | undefined;
+  readonly ejection: Ejection | undefined;
+  readonly localZone: string;
+}
+
+export type Algorithm = 'default' | 'peakEwma' | 'leastRequest' | 'ringHash' | 'roundRobin';
+
+export type HashKey =
+  | { readonly kind: 'header' | 'cookie'; readonly name: string }
+  | { readonly kind: 'identity' | 'source' };
+
+export interface Ejection {
+  readonly consecutiveFailures: number | undefined;
+  readonly successRate: SuccessRate | undefined;
+  readonly pauseMs: number | undefined;
+  readonly pauseMaxMs: number | undefined;
+  readonly maxPercent: number | undefined;
+  readonly panicPercent: number | undefined;
 }
 
 /** Turns the endpoints of `baseVersion` into those of the version it is sent as. */

@@ -5,19 +5,29 @@ import type {
   Authorization,
   Backend,
   BackendTarget,
+  Balancing,
+  Breaker,
   Clients,
+  Ejection,
   Endpoint,
   EndpointsDelta,
+  Fault,
+  HashKey,
   HttpMatch,
   InboundPort,
   Label,
   Outbound,
   OutboundTarget,
   Ref,
+  RequestPolicy,
   ResourceBody,
+  Retry,
+  Routed,
+  SuccessRate,
+  Timeouts,
   Workload,
 } from '../model/index.ts';
-import { ACCESS_LOGS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS, WireFault, wordOf } from './enums.ts';
+import { ACCESS_LOGS, ALGORITHMS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS, WireFault, wordOf } from './enums.ts';
 
 export type ServerMessage =
   | {
@@ -71,7 +81,13 @@ function bodyOf(resource: Exclude<pb.Upsert['resource'], { case: 'endpointsDelta
     case 'outbound':
       return { kind: 'outbound', outbound: outboundOf(resource.value) };
     case 'endpoints':
-      return { kind: 'endpoints', endpoints: { endpoints: resource.value.endpoints.map(endpointOf) } };
+      return {
+        kind: 'endpoints',
+        endpoints: {
+          endpoints: resource.value.endpoints.map(endpointOf),
+          balancing: resource.value.balancing && balancingOf(resource.value.balancing),
+        },
+      };
     case undefined:
     default:
       throw new WireFault('an Upsert brings no resource that is known');
@@ -79,7 +95,8 @@ function bodyOf(resource: Exclude<pb.Upsert['resource'], { case: 'endpointsDelta
 }
 
 function workloadOf(workload: pb.Workload): Workload {
-  const { mesh, namespace, pod, podUid, identity, inboundPorts, logLevel, podIps, detectTimeoutMs } = workload;
+  const { mesh, namespace, pod, podUid, identity, inboundPorts, logLevel, podIps, detectTimeoutMs, forwardedFor } =
+    workload;
   return {
     mesh,
     namespace,
@@ -90,6 +107,7 @@ function workloadOf(workload: pb.Workload): Workload {
     logLevel,
     podIps,
     detectTimeoutMs,
+    forwardedFor,
     labels: labelsOf(workload.labels),
     ports: workload.ports.map(inboundPortOf),
     defaultPort: inboundPortOf(present(workload.defaultPort, 'Workload.default_port')),
@@ -106,6 +124,8 @@ function inboundPortOf({
   routes,
   unmatchedNotFound,
   audit,
+  maxRequests,
+  maxConnectionAgeMs,
 }: pb.InboundPort): InboundPort {
   return {
     port,
@@ -119,6 +139,8 @@ function inboundPortOf({
     })),
     unmatchedNotFound,
     audit,
+    maxRequests,
+    maxConnectionAgeMs,
   };
 }
 
@@ -155,28 +177,21 @@ function valueOf<K extends { readonly case: string | undefined; readonly value?:
   return { kind: kind.case, value: kind.value };
 }
 
-function outboundOf({ destination, protocol, kind, labels }: pb.Outbound): Outbound {
+function outboundOf({ destination, protocol, kind, labels, named }: pb.Outbound): Outbound {
   return {
     destination: refOf(destination, 'Outbound.destination'),
     protocol: wordOf(PROTOCOLS, protocol, 'Outbound.protocol'),
-    target: targetOf(kind),
+    target: targetOf(kind, named),
     labels: labelsOf(labels),
   };
 }
 
-function targetOf(kind: pb.Outbound['kind']): OutboundTarget {
+function targetOf(kind: pb.Outbound['kind'], named: pb.Routed | undefined): OutboundTarget {
   switch (kind.case) {
-    case 'routed': {
-      const routes = kind.value.routes.map(({ route, matches, backends, cedeUnavailable }) => ({
-        route: refOf(route, 'OutboundRoute.route'),
-        matches: matches.map(matchOf),
-        backends: backends.map(backendOf),
-        cedeUnavailable,
-      }));
-      return { kind: 'routed', routes, defaultBackends: kind.value.defaultBackends.map(backendOf) };
-    }
+    case 'routed':
+      return { kind: 'routed', ...routedOf(kind.value) };
     case 'endpoint':
-      return { kind: 'endpoint', endpoint: endpointOf(kind.value) };
+      return { kind: 'endpoint', endpoint: endpointOf(kind.value), named: named && routedOf(named) };
     case 'passThrough':
       return { kind: 'passThrough' };
     case 'refused':
@@ -185,6 +200,112 @@ function targetOf(kind: pb.Outbound['kind']): OutboundTarget {
     default:
       throw new WireFault('an Outbound goes nowhere that is known');
   }
+}
+
+function routedOf({ routes, defaultBackends, policies }: pb.Routed): Routed {
+  return {
+    routes: routes.map(({ route, matches, backends, cedeUnavailable }) => ({
+      route: refOf(route, 'OutboundRoute.route'),
+      matches: matches.map(matchOf),
+      backends: backends.map(backendOf),
+      cedeUnavailable,
+    })),
+    defaultBackends: defaultBackends.map(backendOf),
+    policies: policies.map(policyOf),
+  };
+}
+
+function policyOf({
+  policy,
+  rule,
+  matches,
+  timeouts,
+  retry,
+  breaker,
+  maxRequests,
+  faults,
+}: pb.RequestPolicy): RequestPolicy {
+  return {
+    policy: refOf(policy, 'RequestPolicy.policy'),
+    rule,
+    matches: matches.map(matchOf),
+    timeouts: timeouts && timeoutsOf(timeouts),
+    retry: retry && retryOf(retry),
+    breaker: breaker && breakerOf(breaker),
+    maxRequests,
+    faults: faults.map(faultOf),
+  };
+}
+
+function timeoutsOf({ requestMs, tryMs, responseMs, idleMs }: pb.Timeouts): Timeouts {
+  return { requestMs, tryMs, responseMs, idleMs };
+}
+
+function retryOf(retry: pb.Retry): Retry {
+  const { limit, grpcCodes, onConnectionError, onTimeout, methods, maxBodyBytes, budget } = retry;
+  return {
+    limit,
+    statuses: retry.statuses.map(({ first, last }) => ({ first, last })),
+    grpcCodes,
+    onConnectionError,
+    onTimeout,
+    methods,
+    maxBodyBytes,
+    budget: budget && { percent: budget.percent, minPerSecond: budget.minPerSecond, ttlMs: budget.ttlMs },
+    backoffMs: retry.backoffMs,
+    backoffMaxMs: retry.backoffMaxMs,
+    maxRetryAfterMs: retry.maxRetryAfterMs,
+  };
+}
+
+function breakerOf({ consecutiveFailures, successRate, pauseMs, pauseMaxMs }: pb.Breaker): Breaker {
+  return { consecutiveFailures, successRate: successRate && successRateOf(successRate), pauseMs, pauseMaxMs };
+}
+
+function successRateOf({ thresholdPermille, windowMs, minRequests }: pb.SuccessRate): SuccessRate {
+  return { thresholdPermille, windowMs, minRequests };
+}
+
+function faultOf(fault: pb.Fault): Fault {
+  const { name, identities, sharePpm, delayMs, abortStatus, abortGrpc, untilUnixMs, successFloorPermille } = fault;
+  return {
+    name,
+    matches: fault.matches.map(matchOf),
+    identities,
+    sharePpm,
+    delayMs,
+    abortStatus,
+    abortGrpc,
+    untilUnixMs: Number(untilUnixMs),
+    successFloorPermille,
+  };
+}
+
+function balancingOf({ algorithm, hashKey, slowStartMs, ejection, localZone }: pb.Balancing): Balancing {
+  return {
+    algorithm: wordOf(ALGORITHMS, algorithm, 'Balancing.algorithm'),
+    hashKey: hashKey && hashKeyOf(hashKey.kind),
+    slowStartMs,
+    ejection: ejection && ejectionOf(ejection),
+    localZone,
+  };
+}
+
+function hashKeyOf(kind: pb.HashKey['kind']): HashKey {
+  if (kind.case === undefined) throw new WireFault('a HashKey asks for nothing that is known');
+  return kind.case === 'header' || kind.case === 'cookie' ? { kind: kind.case, name: kind.value } : { kind: kind.case };
+}
+
+function ejectionOf(ejection: pb.Ejection): Ejection {
+  const { consecutiveFailures, successRate, pauseMs, pauseMaxMs, maxPercent, panicPercent } = ejection;
+  return {
+    consecutiveFailures,
+    successRate: successRate && successRateOf(successRate),
+    pauseMs,
+    pauseMaxMs,
+    maxPercent,
+    panicPercent,
+  };
 }
 
 function backendOf({ weight, backend, target, labels }: pb.Backend): Backend {

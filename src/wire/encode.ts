@@ -2,11 +2,19 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AuthorizationSchema,
   type BackendSchema,
+  type BalancingSchema,
+  type BreakerSchema,
   type EndpointSchema,
+  type EndpointsSchema,
+  type FaultSchema,
+  type HashKeySchema,
   type HttpMatchSchema,
   type InboundPortSchema,
   type OutboundRouteSchema,
   type OutboundSchema,
+  type RequestPolicySchema,
+  type RetrySchema,
+  type RoutedSchema,
   ServerMessageSchema,
   type TrustSchema,
   type UpsertSchema,
@@ -15,21 +23,29 @@ import {
 import type {
   Authorization,
   Backend,
+  Balancing,
+  Breaker,
   Clients,
   Endpoint,
+  Endpoints,
   EndpointsDelta,
+  Fault,
+  HashKey,
   HttpMatch,
   InboundPort,
   Label,
   Outbound,
   OutboundRoute,
   OutboundTarget,
+  RequestPolicy,
   Resource,
   ResourceBody,
+  Retry,
+  Routed,
   Trust,
   Workload,
 } from '../model/index.ts';
-import { ACCESS_LOGS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS } from './enums.ts';
+import { ACCESS_LOGS, ALGORITHMS, PROTOCOLS, TRANSPORTS, UNKNOWN_DESTINATIONS } from './enums.ts';
 
 type Init<S extends Parameters<typeof create>[0]> = MessageInitShape<S>;
 type UpsertResource = Init<typeof UpsertSchema>['resource'];
@@ -78,7 +94,7 @@ function bodyOf(body: ResourceBody): UpsertResource {
       return { case: 'outbound', value: outboundOf(body.outbound) };
     case 'endpoints':
     default:
-      return { case: 'endpoints', value: { endpoints: body.endpoints.endpoints.map(endpointOf) } };
+      return { case: 'endpoints', value: endpointsOf(body.endpoints) };
   }
 }
 
@@ -132,16 +148,14 @@ function matchOf({ path, headers, query, methods }: HttpMatch): Init<typeof Http
 }
 
 function outboundOf({ destination, protocol, target, labels }: Outbound): Init<typeof OutboundSchema> {
-  return { destination, protocol: PROTOCOLS[protocol], kind: targetOf(target), labels: labelsOf(labels) };
+  const named = target.kind === 'endpoint' && target.named !== undefined ? { named: routedOf(target.named) } : {};
+  return { destination, protocol: PROTOCOLS[protocol], kind: targetOf(target), labels: labelsOf(labels), ...named };
 }
 
 function targetOf(target: OutboundTarget): NonNullable<Init<typeof OutboundSchema>['kind']> {
   switch (target.kind) {
     case 'routed':
-      return {
-        case: 'routed',
-        value: { routes: target.routes.map(routeOf), defaultBackends: target.defaultBackends.map(backendOf) },
-      };
+      return { case: 'routed', value: routedOf(target) };
     case 'endpoint':
       return { case: 'endpoint', value: endpointOf(target.endpoint) };
     case 'refused':
@@ -150,6 +164,59 @@ function targetOf(target: OutboundTarget): NonNullable<Init<typeof OutboundSchem
     default:
       return { case: 'passThrough', value: {} };
   }
+}
+
+function routedOf({ routes, defaultBackends, policies }: Routed): Init<typeof RoutedSchema> {
+  return {
+    routes: routes.map(routeOf),
+    defaultBackends: defaultBackends.map(backendOf),
+    policies: policies.map(policyOf),
+  };
+}
+
+function policyOf({
+  policy,
+  rule,
+  matches,
+  timeouts,
+  retry,
+  breaker,
+  maxRequests,
+  faults,
+}: RequestPolicy): Init<typeof RequestPolicySchema> {
+  return {
+    policy,
+    rule,
+    matches: matches.map(matchOf),
+    maxRequests,
+    faults: faults.map(faultOf),
+    ...(timeouts === undefined ? {} : { timeouts }),
+    ...(retry === undefined ? {} : { retry: retryOf(retry) }),
+    ...(breaker === undefined ? {} : { breaker: breakerOf(breaker) }),
+  };
+}
+
+function retryOf({ budget, ...retry }: Retry): Init<typeof RetrySchema> {
+  return {
+    ...retry,
+    statuses: [...retry.statuses],
+    grpcCodes: [...retry.grpcCodes],
+    methods: [...retry.methods],
+    ...(budget === undefined ? {} : { budget }),
+  };
+}
+
+function breakerOf({ successRate, ...breaker }: Breaker): Init<typeof BreakerSchema> {
+  return { ...breaker, ...(successRate === undefined ? {} : { successRate }) };
+}
+
+function faultOf(fault: Fault): Init<typeof FaultSchema> {
+  return {
+    ...fault,
+    matches: fault.matches.map(matchOf),
+    identities: [...fault.identities],
+    untilUnixMs: BigInt(fault.untilUnixMs),
+  };
 }
 
 function routeOf({ route, matches, backends, cedeUnavailable }: OutboundRoute): Init<typeof OutboundRouteSchema> {
@@ -165,6 +232,40 @@ function backendOf({ weight, backend, target, labels }: Backend): Init<typeof Ba
         ? { case: 'endpoints', value: target.name }
         : { case: 'errorStatus', value: target.status },
     labels: labelsOf(labels),
+  };
+}
+
+function endpointsOf({ endpoints, balancing }: Endpoints): Init<typeof EndpointsSchema> {
+  return {
+    endpoints: endpoints.map(endpointOf),
+    ...(balancing === undefined ? {} : { balancing: balancingOf(balancing) }),
+  };
+}
+
+function balancingOf({
+  algorithm,
+  hashKey,
+  slowStartMs,
+  ejection,
+  localZone,
+}: Balancing): Init<typeof BalancingSchema> {
+  return {
+    algorithm: ALGORITHMS[algorithm],
+    localZone,
+    ...(hashKey === undefined ? {} : { hashKey: { kind: hashKeyOf(hashKey) } }),
+    ...(slowStartMs === undefined ? {} : { slowStartMs }),
+    ...(ejection === undefined ? {} : { ejection: defined(ejection) }),
+  };
+}
+
+function hashKeyOf(key: HashKey): NonNullable<Init<typeof HashKeySchema>['kind']> {
+  return 'name' in key ? { case: key.kind, value: key.name } : { case: key.kind, value: true };
+}
+
+/** Without what is undefined: on the wire that is a field that is not there. */
+function defined<T extends object>(value: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
   };
 }
 

@@ -1,10 +1,11 @@
 import {
   AccessLog as WireAccessLog,
+  Algorithm as WireAlgorithm,
   Protocol as WireProtocol,
   Transport as WireTransport,
   UnknownDestination as WireUnknown,
 } from '../gen/weft/config/v1/config_pb.ts';
-import type { AccessLog, Protocol, Transport, UnknownDestination } from '../model/index.ts';
+import type { AccessLog, Algorithm, Protocol, Transport, UnknownDestination } from '../model/index.ts';
 
 // One table per enum; the other direction is found in the same table, so the two cannot disagree.
 
@@ -33,6 +34,14 @@ export const ACCESS_LOGS = {
   apache: WireAccessLog.APACHE,
   json: WireAccessLog.JSON,
 } as const satisfies Record<AccessLog, WireAccessLog>;
+
+export const ALGORITHMS = {
+  default: WireAlgorithm.UNSPECIFIED,
+  peakEwma: WireAlgorithm.PEAK_EWMA,
+  leastRequest: WireAlgorithm.LEAST_REQUEST,
+  ringHash: WireAlgorithm.RING_HASH,
+  roundRobin: WireAlgorithm.ROUND_ROBIN,
+} as const satisfies Record<Algorithm, WireAlgorithm>;
 
 /** The word for a number on the wire; a number that the table does not have is an error of whoever sent it. */
 export function wordOf<W extends string>(table: Readonly<Record<W, number>>, value: number, field: string): W {

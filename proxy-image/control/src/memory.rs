@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use weft_policy::model::{Endpoint, Outbound, Workload};
+use weft_policy::model::{Balancing, Endpoint, Outbound, Workload};
 
 use crate::handle::{Control, Shared};
 use crate::store::{EndpointsChange, Limits, Outbox, Store};
@@ -52,7 +52,13 @@ impl ControlSetter {
 
     /// Sets all endpoints of a resource.
     pub fn set_endpoints(&self, name: &str, endpoints: Vec<Endpoint>) {
-        self.change(|store| store.apply_endpoints(name, "memory".to_owned(), 0, EndpointsChange::Full(endpoints)));
+        self.set_balanced(name, endpoints, Balancing::default());
+    }
+
+    /// The same with how requests are spread over them.
+    pub fn set_balanced(&self, name: &str, endpoints: Vec<Endpoint>, balancing: Balancing) {
+        let change = EndpointsChange::Full { endpoints, balancing };
+        self.change(|store| store.apply_endpoints(name, "memory".to_owned(), 0, change));
     }
 
     /// Takes one encoded `weft.config.v1.Upsert` as if it had come on the stream; an outbound is subscribed to first.

@@ -38,6 +38,8 @@ export function inboundRules(world: World, mesh: Mesh, pod: PodFacts): InboundRu
     routes: [],
     unmatchedNotFound: false,
     audit: policy === 'audit',
+    maxRequests: 0,
+    maxConnectionAgeMs: 0,
   };
   const ports = sortedUnique([...servers.keys(), ...portsWithHints(world, pod, opaque)]).map(port => {
     const rule = servers.get(port);
@@ -76,6 +78,8 @@ function ruledPort({ world, mesh, rule }: { world: World; mesh: Mesh; rule: Serv
     routes: [],
     unmatchedNotFound: false,
     audit: !rule.closed && rule.accessPolicy === 'audit',
+    maxRequests: 0,
+    maxConnectionAgeMs: 0,
   };
 }
 

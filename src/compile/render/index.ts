@@ -48,7 +48,7 @@ function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resour
   if (facts === undefined || mesh === undefined || !facts.ports.some(candidate => candidate.port === Number(port)))
     return undefined;
   const endpoints = renderEndpoints(world, mesh, facts, { port: Number(port), view });
-  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints } });
+  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing: undefined } });
 }
 
 function resource(name: string, body: ResourceBody, objects: readonly CustomObject[] = []): Resource {

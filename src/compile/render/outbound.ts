@@ -43,6 +43,7 @@ function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number):
         kind: 'routed',
         routes: route === undefined ? [] : [route],
         defaultBackends: [backendOf(service, port, 1)],
+        policies: [],
       },
       labels,
     },
@@ -63,7 +64,7 @@ function toPod(
   return {
     destination: refOf(pod.key),
     protocol,
-    target: { kind: 'endpoint', endpoint },
+    target: { kind: 'endpoint', endpoint, named: undefined },
     labels: labelsOf({ dst_namespace: pod.meta.namespace }),
   };
 }

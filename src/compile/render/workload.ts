@@ -28,6 +28,7 @@ export function renderWorkload(
     logLevel: podSetting(world, pod, 'proxy-log-level') ?? mesh.logLevel,
     podIps: pod.ips,
     detectTimeoutMs: mesh.detectTimeoutMs,
+    forwardedFor: false,
   };
   return { workload, objects: [mesh.object, ...objects] };
 }

@@ -53,7 +53,7 @@ export function aResource(name: string, text: string, derivedFrom: readonly Obje
 
 export function someEndpoints(name: string, endpoints: readonly Partial<Endpoint>[]): Resource {
   const full = endpoints.map(anEndpoint);
-  return resourceOf(name, { kind: 'endpoints', endpoints: { endpoints: full } }, []);
+  return resourceOf(name, { kind: 'endpoints', endpoints: { endpoints: full, balancing: undefined } }, []);
 }
 
 /** An outbound resource that names endpoints resources. */
@@ -64,7 +64,7 @@ export function anOutbound(name: string, text: string, endpoints: readonly strin
     target: { kind: 'endpoints' as const, name: target },
     labels: [],
   }));
-  const target = { kind: 'routed' as const, routes: [], defaultBackends: backends };
+  const target = { kind: 'routed' as const, routes: [], defaultBackends: backends, policies: [] };
   return resourceOf(
     name,
     { kind: 'outbound', outbound: { destination: aRef(text), protocol: 'detect', target, labels: [] } },
@@ -95,7 +95,7 @@ function bodyOf(name: string, text: string): ResourceBody {
   if (name === 'trust')
     return { kind: 'trust', trust: { domains: [{ mesh: 'default', trustDomain: text, anchors: [] }] } };
   if (name.startsWith('endpoints/'))
-    return { kind: 'endpoints', endpoints: { endpoints: [anEndpoint({ podUid: text })] } };
+    return { kind: 'endpoints', endpoints: { endpoints: [anEndpoint({ podUid: text })], balancing: undefined } };
   if (name.startsWith('outbound/')) {
     const target = { kind: 'refused' as const, reason: text };
     return { kind: 'outbound', outbound: { destination: aRef('web'), protocol: 'detect', target, labels: [] } };
@@ -108,6 +108,8 @@ function bodyOf(name: string, text: string): ResourceBody {
     routes: [],
     unmatchedNotFound: false,
     audit: false,
+    maxRequests: 0,
+    maxConnectionAgeMs: 0,
   } as const;
   const workload = {
     mesh: 'default',
@@ -126,6 +128,7 @@ function bodyOf(name: string, text: string): ResourceBody {
     logLevel: '',
     podIps: [],
     detectTimeoutMs: 0,
+    forwardedFor: false,
   } as const;
   return { kind: 'workload', workload: { ...workload, ...rest } };
 }

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import type {
   Authorization,
   Backend,
+  Balancing,
   Clients,
   Endpoint,
   Endpoints,
@@ -10,7 +11,9 @@ import type {
   InboundPort,
   Outbound,
   Ref,
+  RequestPolicy,
   ResourceBody,
+  Routed,
   Workload,
 } from '../../model/index.ts';
 import type { ClientMessage } from '../index.ts';
@@ -57,6 +60,8 @@ const inboundPort: fc.Arbitrary<InboundPort> = fc.record({
   routes: few(fc.record({ route: ref, matches: few(match), authorizations: few(authorization) })),
   unmatchedNotFound: fc.boolean(),
   audit: fc.boolean(),
+  maxRequests: uint32,
+  maxConnectionAgeMs: uint32,
 });
 
 const workload: fc.Arbitrary<Workload> = fc.record({
@@ -74,6 +79,7 @@ const workload: fc.Arbitrary<Workload> = fc.record({
   logLevel: text,
   podIps: texts,
   detectTimeoutMs: uint32,
+  forwardedFor: fc.boolean(),
 });
 
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({
@@ -86,9 +92,35 @@ const endpoint: fc.Arbitrary<Endpoint> = fc.record({
   labels,
 });
 
-export const endpoints: fc.Arbitrary<Endpoints> = fc
-  .uniqueArray(endpoint, { maxLength: 6, selector: ({ address, port }) => `${address} ${port}` })
-  .map(list => ({ endpoints: list }));
+const maybe = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined });
+const successRate = fc.record({ thresholdPermille: uint32, windowMs: uint32, minRequests: uint32 });
+
+const balancing: fc.Arbitrary<Balancing> = fc.record({
+  algorithm: fc.constantFrom('default', 'peakEwma', 'leastRequest', 'ringHash', 'roundRobin'),
+  hashKey: maybe(
+    fc.oneof(
+      fc.record({ kind: fc.constantFrom('header' as const, 'cookie' as const), name: text }),
+      fc.record({ kind: fc.constantFrom('identity' as const, 'source' as const) }),
+    ),
+  ),
+  slowStartMs: maybe(uint32),
+  ejection: maybe(
+    fc.record({
+      consecutiveFailures: maybe(uint32),
+      successRate: maybe(successRate),
+      pauseMs: maybe(uint32),
+      pauseMaxMs: maybe(uint32),
+      maxPercent: maybe(uint32),
+      panicPercent: maybe(uint32),
+    }),
+  ),
+  localZone: text,
+});
+
+export const endpoints: fc.Arbitrary<Endpoints> = fc.record({
+  endpoints: fc.uniqueArray(endpoint, { maxLength: 6, selector: ({ address, port }) => `${address} ${port}` }),
+  balancing: maybe(balancing),
+});
 
 const backend: fc.Arbitrary<Backend> = fc.record({
   weight: uint32,
@@ -100,18 +132,62 @@ const backend: fc.Arbitrary<Backend> = fc.record({
   labels,
 });
 
+const policy: fc.Arbitrary<RequestPolicy> = fc.record({
+  policy: ref,
+  rule: text,
+  matches: few(match),
+  timeouts: maybe(fc.record({ requestMs: uint32, tryMs: uint32, responseMs: uint32, idleMs: uint32 })),
+  retry: maybe(
+    fc.record({
+      limit: uint32,
+      statuses: few(fc.record({ first: uint32, last: uint32 })),
+      grpcCodes: few(uint32),
+      onConnectionError: fc.boolean(),
+      onTimeout: fc.boolean(),
+      methods: texts,
+      maxBodyBytes: uint32,
+      budget: maybe(fc.record({ percent: uint32, minPerSecond: uint32, ttlMs: uint32 })),
+      backoffMs: uint32,
+      backoffMaxMs: uint32,
+      maxRetryAfterMs: uint32,
+    }),
+  ),
+  breaker: maybe(
+    fc.record({
+      consecutiveFailures: uint32,
+      successRate: maybe(successRate),
+      pauseMs: uint32,
+      pauseMaxMs: uint32,
+    }),
+  ),
+  maxRequests: uint32,
+  faults: few(
+    fc.record({
+      name: text,
+      matches: few(match),
+      identities: texts,
+      sharePpm: uint32,
+      delayMs: uint32,
+      abortStatus: uint32,
+      abortGrpc: uint32,
+      untilUnixMs: fc.maxSafeInteger(),
+      successFloorPermille: uint32,
+    }),
+  ),
+});
+
+const routed: fc.Arbitrary<Routed> = fc.record({
+  routes: few(fc.record({ route: ref, matches: few(match), backends: few(backend), cedeUnavailable: fc.boolean() })),
+  defaultBackends: few(backend),
+  policies: few(policy),
+});
+
 const outbound: fc.Arbitrary<Outbound> = fc.record({
   destination: ref,
   protocol,
   target: fc.oneof(
-    fc.record({
-      kind: fc.constant('routed' as const),
-      routes: few(
-        fc.record({ route: ref, matches: few(match), backends: few(backend), cedeUnavailable: fc.boolean() }),
-      ),
-      defaultBackends: few(backend),
-    }),
-    fc.record({ kind: fc.constant('endpoint' as const), endpoint }),
+    routed.map(value => ({ kind: 'routed' as const, ...value })),
+    fc.record({ kind: fc.constant('endpoint' as const), endpoint, named: maybe(routed) }),
     fc.constant({ kind: 'passThrough' as const }),
     fc.record({ kind: fc.constant('refused' as const), reason: text }),
   ),

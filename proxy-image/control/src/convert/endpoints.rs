@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weft_policy::model::{Endpoint, Transport};
+use weft_policy::model::{Balancing, Endpoint, Transport};
 
 use super::error::{each, invalid};
 use super::shared::{ip, labels, port, socket_address, spiffe};
@@ -14,7 +14,11 @@ impl TryFrom<wire::Endpoints> for EndpointsChange {
     type Error = ConvertError;
 
     fn try_from(wire: wire::Endpoints) -> Result<Self, ConvertError> {
-        each("endpoints", wire.endpoints, Endpoint::try_from).map(Self::Full)
+        let balancing = wire.balancing.map(Balancing::try_from).transpose().at("balancing")?;
+        Ok(Self::Full {
+            endpoints: each("endpoints", wire.endpoints, Endpoint::try_from)?,
+            balancing: balancing.unwrap_or_default(),
+        })
     }
 }
 

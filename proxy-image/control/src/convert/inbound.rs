@@ -8,6 +8,7 @@ use weft_policy::model::{
     AccessLog, Authorization, Clients, HttpMatch, InboundPort, InboundRoute, Network, UnknownDestination, Workload,
 };
 
+use super::carry::millis;
 use super::error::{each, invalid};
 use super::shared::{ip, labels, port, protocol, reference, spiffe};
 use super::{At, ConvertError, missing};
@@ -46,6 +47,7 @@ impl TryFrom<wire::Workload> for Workload {
             access_log: access_log(wire.access_log)?,
             log_level: wire.log_level,
             pod_ips: each("pod_ips", wire.pod_ips, |text| ip(&text))?,
+            forwarded_for: wire.forwarded_for,
             detect_timeout_ms: if wire.detect_timeout_ms == 0 { DETECT_TIMEOUT_MS } else { wire.detect_timeout_ms },
         })
     }
@@ -96,6 +98,8 @@ impl TryFrom<wire::InboundPort> for InboundPort {
             routes: each("routes", wire.routes, InboundRoute::try_from)?,
             unmatched_not_found: wire.unmatched_not_found,
             audit: wire.audit,
+            max_requests: (wire.max_requests != 0).then_some(wire.max_requests),
+            max_connection_age: (wire.max_connection_age_ms != 0).then(|| millis(wire.max_connection_age_ms)),
         })
     }
 }

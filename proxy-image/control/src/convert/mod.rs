@@ -3,6 +3,8 @@
 //! An enum value or oneof arm that this proxy does not know is an error, never a default: it may narrow what a rule admits. The
 //! error names the field, the resource is refused as a whole, and the version held before stays in force.
 
+mod balancing;
+mod carry;
 mod endpoints;
 mod error;
 mod inbound;

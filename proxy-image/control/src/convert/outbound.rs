@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use weft_policy::model::{Backend, BackendTarget, Endpoint, HttpMatch, Outbound, OutboundKind, OutboundRoute, Routed};
+use weft_policy::model::{
+    Backend, BackendTarget, Endpoint, HttpMatch, Outbound, OutboundKind, OutboundRoute, RequestPolicy, Routed,
+};
 
 use super::error::{each, invalid};
 use super::shared::{labels, protocol, reference};
@@ -25,6 +27,7 @@ impl TryFrom<wire::Outbound> for Outbound {
             protocol: protocol(wire.protocol)?,
             kind,
             labels: labels(wire.labels),
+            named: wire.named.map(Routed::try_from).transpose().at("named")?,
         })
     }
 }
@@ -36,6 +39,7 @@ impl TryFrom<wire::Routed> for Routed {
         Ok(Self {
             routes: each("routes", wire.routes, OutboundRoute::try_from)?,
             default_backends: each("default_backends", wire.default_backends, Backend::try_from)?,
+            policies: each("policies", wire.policies, RequestPolicy::try_from)?,
         })
     }
 }

@@ -1,12 +1,16 @@
 //! What is refused, and how the refusal names the place.
 
 use prost::Message;
-use weft_policy::model::{AccessLog, Authorization, Clients, Outbound, OutboundKind, PathMatch, Transport, Workload};
+use weft_policy::model::{
+    AccessLog, Authorization, Balancing, Clients, HashKey, Outbound, OutboundKind, PathMatch, RequestPolicy,
+    RetryBudget, Timeouts, Transport, Workload,
+};
 
 use crate::store::EndpointsChange;
 use crate::tests::resources::{endpoint, reference, wire_outbound, wire_workload};
 use crate::wire::config as wire;
 
+type SpoilPolicy = fn(&mut wire::RequestPolicy);
 type Spoil = Box<dyn FnOnce(&mut wire::Workload)>;
 
 fn authorization(clients: Option<wire::authorization::Clients>) -> wire::Authorization {
@@ -191,8 +195,8 @@ fn only_plain_endpoints_may_do_without_an_identity() {
     let convert = |spoil: fn(&mut wire::Endpoint)| {
         let mut one = endpoint("fd00::1");
         spoil(&mut one);
-        match EndpointsChange::try_from(wire::Endpoints { endpoints: vec![one] }) {
-            Ok(EndpointsChange::Full(endpoints)) => Ok(endpoints[0].clone()),
+        match EndpointsChange::try_from(wire::Endpoints { endpoints: vec![one], balancing: None }) {
+            Ok(EndpointsChange::Full { endpoints, .. }) => Ok(endpoints[0].clone()),
             Ok(EndpointsChange::Delta { .. }) => panic!("not a delta"),
             Err(error) => Err(error.to_string()),
         }
@@ -245,4 +249,66 @@ fn conversion_is_total() {
         refused += outcomes.iter().filter(|outcome| **outcome == Some(false)).count();
     }
     assert!(converted > 100 && refused > 100, "converted {converted}, refused {refused}");
+}
+
+fn policy(spoil: impl FnOnce(&mut wire::RequestPolicy)) -> Result<RequestPolicy, String> {
+    let mut policy = wire::RequestPolicy {
+        policy: reference("p"),
+        retry: Some(wire::Retry {
+            limit: 2,
+            statuses: vec![wire::StatusRange { first: 500, last: 504 }],
+            ..wire::Retry::default()
+        }),
+        breaker: Some(wire::Breaker { consecutive_failures: 3, ..wire::Breaker::default() }),
+        faults: vec![wire::Fault { until_unix_ms: 1, abort_status: 503, abort_grpc: 14, ..wire::Fault::default() }],
+        ..wire::RequestPolicy::default()
+    };
+    spoil(&mut policy);
+    RequestPolicy::try_from(policy).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_policy_gets_the_defaults_that_the_contract_states() {
+    let policy = policy(|_| {}).unwrap();
+    let retry = policy.retry.unwrap();
+    assert_eq!((retry.limit, retry.budget), (2, RetryBudget::default()));
+    assert!(retry.statuses[0].contains(&504) && !retry.statuses[0].contains(&505));
+    let breaker = policy.breaker.unwrap();
+    assert_eq!((breaker.pause.as_millis(), breaker.pause_max.as_millis()), (1_000, 60_000));
+    assert_eq!((policy.max_requests, policy.timeouts), (None, Timeouts::default()));
+}
+
+#[test]
+fn a_policy_that_means_nothing_is_refused_by_field() {
+    let table: [(&str, SpoilPolicy); 7] = [
+        ("policy: not set", |policy| policy.policy = None),
+        ("retry.limit: 0 is not above 0", |policy| policy.retry.as_mut().unwrap().limit = 0),
+        ("retry.statuses[0].first: 505 is not at most 504", |policy| {
+            policy.retry.as_mut().unwrap().statuses[0].first = 505;
+        }),
+        ("retry.max_body_bytes", |policy| policy.retry.as_mut().unwrap().max_body_bytes = (1 << 20) + 1),
+        ("breaker.success_rate.threshold_permille", |policy| {
+            policy.breaker.as_mut().unwrap().success_rate = Some(wire::SuccessRate::default());
+        }),
+        ("faults[0].until_unix_ms", |policy| policy.faults[0].until_unix_ms = 0),
+        ("faults[0].abort_status: 200 is not", |policy| policy.faults[0].abort_status = 200),
+    ];
+    for (wanted, spoil) in table {
+        let error = policy(spoil).unwrap_err();
+        assert!(error.starts_with(wanted), "{error} does not start with {wanted}");
+    }
+}
+
+#[test]
+fn balancing_names_what_it_hashes_by_or_is_refused() {
+    let ring = wire::Balancing { algorithm: wire::Algorithm::RingHash.into(), ..wire::Balancing::default() };
+    assert!(Balancing::try_from(ring.clone()).unwrap_err().to_string().starts_with("hash_key: not set"));
+    let key = |kind| wire::Balancing { hash_key: Some(wire::HashKey { kind: Some(kind) }), ..ring.clone() };
+    let by_cookie = Balancing::try_from(key(wire::hash_key::Kind::Cookie("session".to_owned()))).unwrap();
+    assert_eq!(by_cookie.hash_key, Some(HashKey::Cookie("session".to_owned())));
+    let upper = Balancing::try_from(key(wire::hash_key::Kind::Header("X-User".to_owned())));
+    assert!(upper.unwrap_err().to_string().starts_with("hash_key.header"));
+    let unknown = wire::Balancing { algorithm: 99, ..wire::Balancing::default() };
+    assert!(Balancing::try_from(unknown).unwrap_err().to_string().starts_with("algorithm: 99"));
+    assert_eq!(Balancing::try_from(wire::Balancing::default()).unwrap(), Balancing::default());
 }

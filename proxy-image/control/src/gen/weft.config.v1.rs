@@ -251,6 +251,10 @@ pub struct Workload {
     /// Milliseconds that detection waits for a client's first bytes on inbound connections before it treats them as opaque; 0: 10,000.
     #[prost(uint32, tag = "14")]
     pub detect_timeout_ms: u32,
+    /// The application is told in X-Forwarded-For who called. What a caller without a verified identity sends of X-Forwarded-For, Forwarded and
+    /// X-Real-IP is not believed and not passed on.
+    #[prost(bool, tag = "15")]
+    pub forwarded_for: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InboundPort {
@@ -273,6 +277,13 @@ pub struct InboundPort {
     /// Would-be refusals are let through and counted (default policy `audit`).
     #[prost(bool, tag = "7")]
     pub audit: bool,
+    /// Requests under way to the application on this port at one time; one more is answered 503. 0: no limit.
+    #[prost(uint32, tag = "8")]
+    pub max_requests: u32,
+    /// Milliseconds after which a client's HTTP connection is ended as soon as that breaks nothing (GOAWAY, `connection: close`), and an upgraded
+    /// one at once, so that long-lived clients find new pods. Each connection varies it by a tenth. 0: never.
+    #[prost(uint32, tag = "9")]
+    pub max_connection_age_ms: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InboundRoute {
@@ -343,6 +354,10 @@ pub struct Outbound {
     /// Labels of the destination, e.g. dst_namespace, dst_service.
     #[prost(message, repeated, tag = "7")]
     pub labels: ::prost::alloc::vec::Vec<Label>,
+    /// Only beside `endpoint`: where HTTP requests go whose host is not the address itself, e.g. those of an ingress that dials pods and passes its
+    /// clients' Host on. Unset: to the endpoint, like all others.
+    #[prost(message, optional, tag = "8")]
+    pub named: ::core::option::Option<Routed>,
     #[prost(oneof = "outbound::Kind", tags = "3, 4, 5, 6")]
     pub kind: ::core::option::Option<outbound::Kind>,
 }
@@ -378,6 +393,170 @@ pub struct Routed {
     pub routes: ::prost::alloc::vec::Vec<OutboundRoute>,
     #[prost(message, repeated, tag = "2")]
     pub default_backends: ::prost::alloc::vec::Vec<Backend>,
+    /// How requests are carried, whichever route they take: the first that matches. A request that none matches is carried once, without a limit
+    /// of time. Means nothing to bytes.
+    #[prost(message, repeated, tag = "3")]
+    pub policies: ::prost::alloc::vec::Vec<RequestPolicy>,
+}
+/// How requests are carried to whatever backend serves them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RequestPolicy {
+    /// The TrafficPolicy behind it, or the Service whose annotations say so.
+    #[prost(message, optional, tag = "1")]
+    pub policy: ::core::option::Option<Ref>,
+    /// Name of the rule within it; empty: the object's own. With `policy` the key under which budgets, breakers and counts are kept.
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    /// Alternatives. Empty: everything.
+    #[prost(message, repeated, tag = "3")]
+    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
+    /// Unset: none.
+    #[prost(message, optional, tag = "4")]
+    pub timeouts: ::core::option::Option<Timeouts>,
+    /// Unset: nothing is sent again that a server may have seen.
+    #[prost(message, optional, tag = "5")]
+    pub retry: ::core::option::Option<Retry>,
+    /// Unset: none. With one, failures of these requests count here and against no endpoint: a route that always fails must not eject the endpoints
+    /// that serve the others.
+    #[prost(message, optional, tag = "6")]
+    pub breaker: ::core::option::Option<Breaker>,
+    /// Requests of this policy under way from this proxy at one time; one more is answered 503. 0: no limit.
+    #[prost(uint32, tag = "7")]
+    pub max_requests: u32,
+    /// Tried in order; the first that applies to a request is injected.
+    #[prost(message, repeated, tag = "8")]
+    pub faults: ::prost::alloc::vec::Vec<Fault>,
+}
+/// Milliseconds; 0: none. At the end of one the client is answered 504, or told in gRPC's terms.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Timeouts {
+    /// From the request's head to the end of the response, all tries together. A `grpc-timeout` that is shorter holds as well.
+    #[prost(uint32, tag = "1")]
+    pub request_ms: u32,
+    /// From the sending of one try to the head of its response.
+    #[prost(uint32, tag = "2")]
+    pub try_ms: u32,
+    /// From the end of the request to the end of the response.
+    #[prost(uint32, tag = "3")]
+    pub response_ms: u32,
+    /// Without a byte in either direction.
+    #[prost(uint32, tag = "4")]
+    pub idle_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Retry {
+    /// Further tries of one request; above 0.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+    /// Response statuses that are tried again.
+    #[prost(message, repeated, tag = "2")]
+    pub statuses: ::prost::alloc::vec::Vec<StatusRange>,
+    /// The same for the grpc-status of responses without a message.
+    #[prost(uint32, repeated, tag = "3")]
+    pub grpc_codes: ::prost::alloc::vec::Vec<u32>,
+    /// No connection could be made, or it broke or was reset before a response.
+    #[prost(bool, tag = "4")]
+    pub on_connection_error: bool,
+    /// The head of the response did not come within `try_ms`.
+    #[prost(bool, tag = "5")]
+    pub on_timeout: bool,
+    /// Methods that may be sent twice; empty: GET, HEAD, OPTIONS and TRACE (RFC 9110 9.2.1). gRPC calls need no method here: naming their codes opts in.
+    #[prost(string, repeated, tag = "6")]
+    pub methods: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A request whose body is longer is sent once. 0: only requests without a body are sent again. At most 1,048,576.
+    #[prost(uint32, tag = "7")]
+    pub max_body_bytes: u32,
+    /// Unset: 20 %, 10 a second, 10 s.
+    #[prost(message, optional, tag = "8")]
+    pub budget: ::core::option::Option<RetryBudget>,
+    /// Wait before the first further try, in milliseconds, doubled for each; a random half of it is left out.
+    #[prost(uint32, tag = "9")]
+    pub backoff_ms: u32,
+    #[prost(uint32, tag = "10")]
+    pub backoff_max_ms: u32,
+    /// A response that asks by Retry-After (or grpc-retry-pushback-ms) for a longer pause than this, in milliseconds, is passed on unless another
+    /// endpoint can be tried.
+    #[prost(uint32, tag = "11")]
+    pub max_retry_after_ms: u32,
+}
+/// Both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatusRange {
+    #[prost(uint32, tag = "1")]
+    pub first: u32,
+    #[prost(uint32, tag = "2")]
+    pub last: u32,
+}
+/// Further tries that all requests of one policy may make together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryBudget {
+    /// Per hundred requests of the last `ttl_ms`.
+    #[prost(uint32, tag = "1")]
+    pub percent: u32,
+    /// Beside that, each second.
+    #[prost(uint32, tag = "2")]
+    pub min_per_second: u32,
+    /// Milliseconds.
+    #[prost(uint32, tag = "3")]
+    pub ttl_ms: u32,
+}
+/// Opens after a run of failures or below a success rate; then requests are answered 503 until a pause is over and one probe succeeds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Breaker {
+    /// Failures in a row. 0: a run of failures does not open it.
+    #[prost(uint32, tag = "1")]
+    pub consecutive_failures: u32,
+    /// Unset: the rate does not open it.
+    #[prost(message, optional, tag = "2")]
+    pub success_rate: ::core::option::Option<SuccessRate>,
+    /// First pause in milliseconds, doubled for each probe that fails. 0: 1,000 and 60,000.
+    #[prost(uint32, tag = "3")]
+    pub pause_ms: u32,
+    #[prost(uint32, tag = "4")]
+    pub pause_max_ms: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuccessRate {
+    /// Below this share of successes, in thousandths.
+    #[prost(uint32, tag = "1")]
+    pub threshold_permille: u32,
+    /// Milliseconds that are looked back.
+    #[prost(uint32, tag = "2")]
+    pub window_ms: u32,
+    /// Fewer requests than this in the window say nothing.
+    #[prost(uint32, tag = "3")]
+    pub min_requests: u32,
+}
+/// What is done to some requests on purpose, to see who bears it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Fault {
+    /// For labels and the log.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Alternatives. Empty: every request of the policy.
+    #[prost(message, repeated, tag = "2")]
+    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
+    /// Callers it is meant for: spiffe:// URIs or DNS forms of this proxy's own identity. Empty: every caller.
+    #[prost(string, repeated, tag = "3")]
+    pub identities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Share of the requests, in millionths.
+    #[prost(uint32, tag = "4")]
+    pub share_ppm: u32,
+    /// Milliseconds before the request goes on. 0: none.
+    #[prost(uint32, tag = "5")]
+    pub delay_ms: u32,
+    /// Status that the proxy answers with instead of sending the request on; gRPC calls get `abort_grpc`. 0: none.
+    #[prost(uint32, tag = "6")]
+    pub abort_status: u32,
+    #[prost(uint32, tag = "7")]
+    pub abort_grpc: u32,
+    /// Milliseconds since the Unix epoch at which it ends by itself. Required.
+    #[prost(int64, tag = "8")]
+    pub until_unix_ms: i64,
+    /// Ends by itself when less than this share, in thousandths, of the policy's requests of the last 10 s succeeded, those not counted that it
+    /// answered itself. 0: never.
+    #[prost(uint32, tag = "9")]
+    pub success_floor_permille: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OutboundRoute {
@@ -422,7 +601,72 @@ pub mod backend {
 pub struct Endpoints {
     #[prost(message, repeated, tag = "1")]
     pub endpoints: ::prost::alloc::vec::Vec<Endpoint>,
+    /// Unset: the proxy's own ways.
+    #[prost(message, optional, tag = "2")]
+    pub balancing: ::core::option::Option<Balancing>,
 }
+/// How requests are spread over the endpoints of one resource. A field that is not set means the proxy's own default.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Balancing {
+    #[prost(enumeration = "Algorithm", tag = "1")]
+    pub algorithm: i32,
+    /// What requests are told apart by; only with ALGORITHM_RING_HASH. A request without it is spread by latency.
+    #[prost(message, optional, tag = "2")]
+    pub hash_key: ::core::option::Option<HashKey>,
+    /// Time in which the share of a new endpoint rises. 0: at once.
+    #[prost(uint32, optional, tag = "3")]
+    pub slow_start_ms: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "4")]
+    pub ejection: ::core::option::Option<Ejection>,
+    /// Zone of the caller: its endpoints are preferred while they can bear it. Empty: zones mean nothing.
+    #[prost(string, tag = "5")]
+    pub local_zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HashKey {
+    #[prost(oneof = "hash_key::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<hash_key::Kind>,
+}
+/// Nested message and enum types in `HashKey`.
+pub mod hash_key {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// Value of this header, lower case.
+        #[prost(string, tag = "1")]
+        Header(::prost::alloc::string::String),
+        /// Value of this cookie.
+        #[prost(string, tag = "2")]
+        Cookie(::prost::alloc::string::String),
+        /// The caller's service account.
+        #[prost(bool, tag = "3")]
+        Identity(bool),
+        /// The caller's pod.
+        #[prost(bool, tag = "4")]
+        Source(bool),
+    }
+}
+/// When an endpoint gets no requests for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ejection {
+    /// Failures in a row. 0: a run of failures ejects nobody.
+    #[prost(uint32, optional, tag = "1")]
+    pub consecutive_failures: ::core::option::Option<u32>,
+    /// Unset: the rate ejects nobody.
+    #[prost(message, optional, tag = "2")]
+    pub success_rate: ::core::option::Option<SuccessRate>,
+    /// First time until a probe, in milliseconds, doubled with each that fails.
+    #[prost(uint32, optional, tag = "3")]
+    pub pause_ms: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub pause_max_ms: ::core::option::Option<u32>,
+    /// Share of the endpoints that may be ejected at one time.
+    #[prost(uint32, optional, tag = "5")]
+    pub max_percent: ::core::option::Option<u32>,
+    /// While fewer than this share are usable, all are used: better some failures than all load on a few. 0: never.
+    #[prost(uint32, optional, tag = "6")]
+    pub panic_percent: ::core::option::Option<u32>,
+}
+/// `balancing` is that of the base version; a change of it comes with all endpoints.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EndpointsDelta {
     #[prost(string, tag = "1")]
@@ -573,6 +817,46 @@ impl AccessLog {
             "ACCESS_LOG_OFF" => Some(Self::Off),
             "ACCESS_LOG_APACHE" => Some(Self::Apache),
             "ACCESS_LOG_JSON" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Algorithm {
+    /// Peak EWMA.
+    Unspecified = 0,
+    /// Power of two choices by latency and requests in hand.
+    PeakEwma = 1,
+    /// Power of two choices by requests in hand.
+    LeastRequest = 2,
+    /// Consistent: equal keys go to one endpoint, and few move when endpoints change.
+    RingHash = 3,
+    /// In turn.
+    RoundRobin = 4,
+}
+impl Algorithm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALGORITHM_UNSPECIFIED",
+            Self::PeakEwma => "ALGORITHM_PEAK_EWMA",
+            Self::LeastRequest => "ALGORITHM_LEAST_REQUEST",
+            Self::RingHash => "ALGORITHM_RING_HASH",
+            Self::RoundRobin => "ALGORITHM_ROUND_ROBIN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALGORITHM_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALGORITHM_PEAK_EWMA" => Some(Self::PeakEwma),
+            "ALGORITHM_LEAST_REQUEST" => Some(Self::LeastRequest),
+            "ALGORITHM_RING_HASH" => Some(Self::RingHash),
+            "ALGORITHM_ROUND_ROBIN" => Some(Self::RoundRobin),
             _ => None,
         }
     }

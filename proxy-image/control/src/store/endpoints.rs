@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
-use weft_policy::model::{Endpoint, EndpointSet};
+use weft_policy::model::{Balancing, Endpoint, EndpointSet};
 
 use super::{Nack, Store};
 
@@ -26,7 +26,7 @@ pub(crate) struct EndpointsSlot {
 /// How a resource changes.
 pub enum EndpointsChange {
     /// Everything anew.
-    Full(Vec<Endpoint>),
+    Full { endpoints: Vec<Endpoint>, balancing: Balancing },
     /// On top of the version named.
     Delta { base_version: String, upserted: Vec<Endpoint>, removed: Vec<SocketAddr> },
 }
@@ -69,14 +69,20 @@ impl Store {
     /// Takes a change into force; what waited for it follows.
     pub(crate) fn apply_endpoints(&mut self, name: &str, version: String, nonce: u64, change: EndpointsChange) {
         let slot = self.endpoints_slot(name);
+        let held = slot.set().unwrap_or_default();
+        let mut balancing = Arc::clone(&held.balancing);
         let set = match change {
-            EndpointsChange::Full(endpoints) => keyed(endpoints),
+            EndpointsChange::Full { endpoints, balancing: new } => {
+                if *balancing != new {
+                    balancing = Arc::new(new);
+                }
+                keyed(endpoints)
+            }
             EndpointsChange::Delta { base_version, .. } if base_version.is_empty() || base_version != slot.version => {
                 return self.refuse(Nack { nonce, resource: name.to_owned(), reason: "base".to_owned() });
             }
             EndpointsChange::Delta { upserted, removed, .. } => {
-                let mut set: BTreeMap<_, _> =
-                    slot.set().iter().flat_map(|set| set.iter()).map(|held| (held.address, Arc::clone(held))).collect();
+                let mut set: BTreeMap<_, _> = held.iter().map(|held| (held.address, Arc::clone(held))).collect();
                 removed.iter().for_each(|address| drop(set.remove(address)));
                 set.extend(keyed(upserted));
                 set
@@ -84,14 +90,13 @@ impl Store {
         };
         slot.version = version;
         // Endpoints that did not change keep their allocation, so that a balancer may compare by pointer.
-        let held = slot.set().unwrap_or_else(|| Arc::new([]));
         let unchanged = |endpoint: Arc<Endpoint>| match held.binary_search_by_key(&endpoint.address, |one| one.address)
         {
             Ok(index) => held.get(index).filter(|one| **one == endpoint).map_or(endpoint, Arc::clone),
             Err(_) => endpoint,
         };
-        let set: EndpointSet = set.into_values().map(unchanged).collect();
-        slot.sender.send_replace(Some(set));
+        let endpoints = set.into_values().map(unchanged).collect();
+        slot.sender.send_replace(Some(EndpointSet { endpoints, balancing }));
         self.acknowledge(nonce);
         self.endpoints_held(name);
     }
@@ -100,7 +105,7 @@ impl Store {
     pub(crate) fn remove_endpoints(&mut self, name: &str, nonce: u64) {
         if let Some(slot) = self.endpoints.get_mut(name) {
             slot.version.clear();
-            slot.sender.send_replace(Some(Arc::new([])));
+            slot.sender.send_replace(Some(EndpointSet::default()));
         }
         self.acknowledge(nonce);
         self.endpoints_held(name);

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use weft_policy::model::Balancing;
+
 use super::{EndpointsChange, Limits, Store};
 use crate::tests::resources::wire_outbound;
 use crate::types::Resolution;
@@ -21,7 +23,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 fn no_endpoints() -> EndpointsChange {
-    EndpointsChange::Full(Vec::new())
+    EndpointsChange::Full { endpoints: Vec::new(), balancing: Balancing::default() }
 }
 
 fn apply(store: &mut Store, address: SocketAddr, backends: &[&str]) {

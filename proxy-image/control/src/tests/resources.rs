@@ -48,10 +48,10 @@ pub(crate) fn wire_outbound(backends: &[&str]) -> Outbound {
         destination: reference("web"),
         protocol: Protocol::Http1.into(),
         kind: Some(outbound::Kind::Routed(Routed {
-            routes: Vec::new(),
             default_backends: backends.iter().map(backend).collect(),
+            ..Routed::default()
         })),
-        labels: Vec::new(),
+        ..Outbound::default()
     }
 }
 
@@ -71,7 +71,10 @@ pub(crate) fn endpoint(address: &str) -> Endpoint {
 }
 
 pub(super) fn endpoints(addresses: &[&str]) -> Resource {
-    Resource::Endpoints(Endpoints { endpoints: addresses.iter().map(|address| endpoint(address)).collect() })
+    Resource::Endpoints(Endpoints {
+        endpoints: addresses.iter().map(|address| endpoint(address)).collect(),
+        balancing: None,
+    })
 }
 
 pub(super) fn delta(base_version: &str, upserted: &[&str], removed: &[&str]) -> Resource {

@@ -97,7 +97,8 @@ fn routed(case: &Case) -> Routed {
         backends: route.backends.iter().map(backend).collect(),
         cede_unavailable: route.cede,
     });
-    Routed { routes: routes.collect(), default_backends: case.default.iter().map(backend).collect() }
+    let default_backends = case.default.iter().map(backend).collect();
+    Routed { routes: routes.collect(), default_backends, policies: Vec::new() }
 }
 
 fn backend(text: &BackendText) -> Backend {

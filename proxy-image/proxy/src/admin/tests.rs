@@ -64,6 +64,7 @@ impl Admin {
             log_level: String::new(),
             pod_ips: Vec::new(),
             detect_timeout_ms: 0,
+            forwarded_for: false,
         });
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();

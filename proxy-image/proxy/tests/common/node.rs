@@ -154,6 +154,7 @@ pub fn workload(account: &str, ports: Vec<InboundPort>) -> Workload {
         log_level: String::new(),
         pod_ips: Vec::new(),
         detect_timeout_ms: 300,
+        forwarded_for: false,
     }
 }
 
@@ -192,7 +193,8 @@ pub fn split(protocol: Protocol, backends: Vec<Backend>) -> Outbound {
     Outbound {
         destination: Ref::default(),
         protocol,
-        kind: OutboundKind::Routed(Routed { routes: vec![route], default_backends: Vec::new() }),
+        kind: OutboundKind::Routed(Routed { routes: vec![route], ..Routed::default() }),
         labels: no_labels(),
+        named: None,
     }
 }

@@ -121,7 +121,7 @@ pub fn endpoints(app: SocketAddr) -> wire::Upsert {
         transport: wire::Transport::Direct.into(),
         ..wire::Endpoint::default()
     };
-    upsert(ENDPOINTS, wire::upsert::Resource::Endpoints(wire::Endpoints { endpoints: vec![endpoint] }))
+    upsert(ENDPOINTS, wire::upsert::Resource::Endpoints(wire::Endpoints { endpoints: vec![endpoint], balancing: None }))
 }
 
 /// The service in front of it.
@@ -135,8 +135,11 @@ pub fn outbound() -> wire::Upsert {
     let outbound = wire::Outbound {
         destination: Some(named("app")),
         protocol: wire::Protocol::Detect.into(),
-        kind: Some(wire::outbound::Kind::Routed(wire::Routed { routes: Vec::new(), default_backends: vec![backend] })),
-        labels: Vec::new(),
+        kind: Some(wire::outbound::Kind::Routed(wire::Routed {
+            default_backends: vec![backend],
+            ..wire::Routed::default()
+        })),
+        ..wire::Outbound::default()
     };
     upsert(&format!("outbound/{SERVICE}"), wire::upsert::Resource::Outbound(outbound))
 }

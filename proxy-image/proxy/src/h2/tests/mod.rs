@@ -208,6 +208,7 @@ impl World {
             log_level: String::new(),
             pod_ips: vec![IpAddr::from([10, 0, 0, 9])],
             detect_timeout_ms: 0,
+            forwarded_for: false,
         });
     }
 
@@ -233,8 +234,9 @@ impl World {
             Outbound {
                 destination: reference("service", "web"),
                 protocol: Protocol::Http2,
-                kind: OutboundKind::Routed(Routed { routes: Vec::new(), default_backends: vec![backend] }),
+                kind: OutboundKind::Routed(Routed { default_backends: vec![backend], ..Routed::default() }),
                 labels: Arc::from([]),
+                named: None,
             },
         );
         let destination = self.proxy.control.outbound(service()).await;

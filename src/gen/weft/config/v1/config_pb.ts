@@ -25,7 +25,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file weft/config/v1/config.proto.
  */
 export const file_weft_config_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("Cht3ZWZ0L2NvbmZpZy92MS9jb25maWcucHJvdG8SDndlZnQuY29uZmlnLnYxIu0BCg1DbGllbnRNZXNzYWdlEiYKBWhlbGxvGAEgASgLMhUud2VmdC5jb25maWcudjEuSGVsbG9IABIuCglzdWJzY3JpYmUYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5TdWJzY3JpYmVIABIyCgt1bnN1YnNjcmliZRgDIAEoCzIbLndlZnQuY29uZmlnLnYxLlVuc3Vic2NyaWJlSAASIgoDYWNrGAQgASgLMhMud2VmdC5jb25maWcudjEuQWNrSAASJAoEbmFjaxgFIAEoCzIULndlZnQuY29uZmlnLnYxLk5hY2tIAEIGCgRraW5kIlwKBUhlbGxvEhUKDXByb3h5X3ZlcnNpb24YASABKAkSEAoIcHJvdG9jb2wYAiABKA0SKgoEaGVsZBgDIAMoCzIcLndlZnQuY29uZmlnLnYxLkhlbGRSZXNvdXJjZSItCgxIZWxkUmVzb3VyY2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIhoKCVN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIcCgtVbnN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIUCgNBY2sSDQoFbm9uY2UYASABKAQiNwoETmFjaxINCgVub25jZRgBIAEoBBIQCghyZXNvdXJjZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiegoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoBBIoCgZ1cHNlcnQYAiABKAsyFi53ZWZ0LmNvbmZpZy52MS5VcHNlcnRIABIoCgZyZW1vdmUYAyABKAsyFi53ZWZ0LmNvbmZpZy52MS5SZW1vdmVIAEIGCgRraW5kIqICCgZVcHNlcnQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEiwKCHdvcmtsb2FkGAMgASgLMhgud2VmdC5jb25maWcudjEuV29ya2xvYWRIABImCgV0cnVzdBgEIAEoCzIVLndlZnQuY29uZmlnLnYxLlRydXN0SAASLAoIb3V0Ym91bmQYBSABKAsyGC53ZWZ0LmNvbmZpZy52MS5PdXRib3VuZEgAEi4KCWVuZHBvaW50cxgGIAEoCzIZLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0gAEjkKD2VuZHBvaW50c19kZWx0YRgHIAEoCzIeLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0RlbHRhSABCCgoIcmVzb3VyY2UiFgoGUmVtb3ZlEgwKBG5hbWUYASABKAkiUQoDUmVmEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEgwKBG5hbWUYBCABKAkSDAoEcG9ydBgFIAEoDSIkCgVMYWJlbBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIp4BCglIdHRwTWF0Y2gSJwoEcGF0aBgBIAEoCzIZLndlZnQuY29uZmlnLnYxLlBhdGhNYXRjaBIsCgdoZWFkZXJzGAIgAygLMhsud2VmdC5jb25maWcudjEuSGVhZGVyTWF0Y2gSKQoFcXVlcnkYAyADKAsyGi53ZWZ0LmNvbmZpZy52MS5RdWVyeU1hdGNoEg8KB21ldGhvZHMYBCADKAkiXwoJUGF0aE1hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIWCgxyZWdleF9wcmVmaXgYBCABKAlIAEIGCgRraW5kIkUKC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgYKBGtpbmQiRAoKUXVlcnlNYXRjaBIMCgRuYW1lGAEgASgJEg8KBWV4YWN0GAIgASgJSAASDwoFcmVnZXgYAyABKAlIAEIGCgRraW5kIqcDCghXb3JrbG9hZBIMCgRtZXNoGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNwb2QYAyABKAkSDwoHcG9kX3VpZBgEIAEoCRIQCghpZGVudGl0eRgFIAEoCRIlCgZsYWJlbHMYBiADKAsyFS53ZWZ0LmNvbmZpZy52MS5MYWJlbBIqCgVwb3J0cxgHIAMoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EjEKDGRlZmF1bHRfcG9ydBgIIAEoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EhUKDWluYm91bmRfcG9ydHMYCSADKA0SPwoTdW5rbm93bl9kZXN0aW5hdGlvbhgKIAEoDjIiLndlZnQuY29uZmlnLnYxLlVua25vd25EZXN0aW5hdGlvbhItCgphY2Nlc3NfbG9nGAsgASgOMhkud2VmdC5jb25maWcudjEuQWNjZXNzTG9nEhEKCWxvZ19sZXZlbBgMIAEoCRIPCgdwb2RfaXBzGA0gAygJEhkKEWRldGVjdF90aW1lb3V0X21zGA4gASgNIv0BCgtJbmJvdW5kUG9ydBIMCgRwb3J0GAEgASgNEioKCHByb3RvY29sGAIgASgOMhgud2VmdC5jb25maWcudjEuUHJvdG9jb2wSIwoGc2VydmVyGAMgASgLMhMud2VmdC5jb25maWcudjEuUmVmEjUKDmF1dGhvcml6YXRpb25zGAQgAygLMh0ud2VmdC5jb25maWcudjEuQXV0aG9yaXphdGlvbhIsCgZyb3V0ZXMYBSADKAsyHC53ZWZ0LmNvbmZpZy52MS5JbmJvdW5kUm91dGUSGwoTdW5tYXRjaGVkX25vdF9mb3VuZBgGIAEoCBINCgVhdWRpdBgHIAEoCCKVAQoMSW5ib3VuZFJvdXRlEiIKBXJvdXRlGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEioKB21hdGNoZXMYAiADKAsyGS53ZWZ0LmNvbmZpZy52MS5IdHRwTWF0Y2gSNQoOYXV0aG9yaXphdGlvbnMYAyADKAsyHS53ZWZ0LmNvbmZpZy52MS5BdXRob3JpemF0aW9uIp0CCg1BdXRob3JpemF0aW9uEioKDWF1dGhvcml6YXRpb24YASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSKQoIbmV0d29ya3MYAiADKAsyFy53ZWZ0LmNvbmZpZy52MS5OZXR3b3JrEjoKD3VuYXV0aGVudGljYXRlZBgDIAEoCzIfLndlZnQuY29uZmlnLnYxLlVuYXV0aGVudGljYXRlZEgAEkEKE3VuYXV0aGVudGljYXRlZF90bHMYBCABKAsyIi53ZWZ0LmNvbmZpZy52MS5VbmF1dGhlbnRpY2F0ZWRUbHNIABIrCghtZXNoX3RscxgFIAEoCzIXLndlZnQuY29uZmlnLnYxLk1lc2hUbHNIAEIJCgdjbGllbnRzIicKB05ldHdvcmsSDAoEY2lkchgBIAEoCRIOCgZleGNlcHQYAiADKAkiEQoPVW5hdXRoZW50aWNhdGVkIhQKElVuYXV0aGVudGljYXRlZFRscyI8CgdNZXNoVGxzEgsKA2FueRgBIAEoCBISCgppZGVudGl0aWVzGAIgAygJEhAKCHN1ZmZpeGVzGAMgAygJIsgCCghPdXRib3VuZBIoCgtkZXN0aW5hdGlvbhgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIqCghwcm90b2NvbBgCIAEoDjIYLndlZnQuY29uZmlnLnYxLlByb3RvY29sEigKBnJvdXRlZBgDIAEoCzIWLndlZnQuY29uZmlnLnYxLlJvdXRlZEgAEiwKCGVuZHBvaW50GAQgASgLMhgud2VmdC5jb25maWcudjEuRW5kcG9pbnRIABIzCgxwYXNzX3Rocm91Z2gYBSABKAsyGy53ZWZ0LmNvbmZpZy52MS5QYXNzVGhyb3VnaEgAEioKB3JlZnVzZWQYBiABKAsyFy53ZWZ0LmNvbmZpZy52MS5SZWZ1c2VkSAASJQoGbGFiZWxzGAcgAygLMhUud2VmdC5jb25maWcudjEuTGFiZWxCBgoEa2luZCINCgtQYXNzVGhyb3VnaCIZCgdSZWZ1c2VkEg4KBnJlYXNvbhgBIAEoCSJqCgZSb3V0ZWQSLQoGcm91dGVzGAEgAygLMh0ud2VmdC5jb25maWcudjEuT3V0Ym91bmRSb3V0ZRIxChBkZWZhdWx0X2JhY2tlbmRzGAIgAygLMhcud2VmdC5jb25maWcudjEuQmFja2VuZCKkAQoNT3V0Ym91bmRSb3V0ZRIiCgVyb3V0ZRgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIqCgdtYXRjaGVzGAIgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEikKCGJhY2tlbmRzGAMgAygLMhcud2VmdC5jb25maWcudjEuQmFja2VuZBIYChBjZWRlX3VuYXZhaWxhYmxlGAQgASgIIp0BCgdCYWNrZW5kEg4KBndlaWdodBgBIAEoDRIkCgdiYWNrZW5kGAIgASgLMhMud2VmdC5jb25maWcudjEuUmVmEhMKCWVuZHBvaW50cxgDIAEoCUgAEhYKDGVycm9yX3N0YXR1cxgEIAEoDUgAEiUKBmxhYmVscxgFIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsQggKBnRhcmdldCI4CglFbmRwb2ludHMSKwoJZW5kcG9pbnRzGAEgAygLMhgud2VmdC5jb25maWcudjEuRW5kcG9pbnQiYwoORW5kcG9pbnRzRGVsdGESFAoMYmFzZV92ZXJzaW9uGAEgASgJEioKCHVwc2VydGVkGAIgAygLMhgud2VmdC5jb25maWcudjEuRW5kcG9pbnQSDwoHcmVtb3ZlZBgDIAMoCSKvAQoIRW5kcG9pbnQSDwoHYWRkcmVzcxgBIAEoCRIMCgRwb3J0GAIgASgNEg8KB3BvZF91aWQYAyABKAkSEAoIaWRlbnRpdHkYBCABKAkSLAoJdHJhbnNwb3J0GAUgASgOMhkud2VmdC5jb25maWcudjEuVHJhbnNwb3J0EgwKBHpvbmUYBiABKAkSJQoGbGFiZWxzGAcgAygLMhUud2VmdC5jb25maWcudjEuTGFiZWwiNQoFVHJ1c3QSLAoHZG9tYWlucxgBIAMoCzIbLndlZnQuY29uZmlnLnYxLlRydXN0RG9tYWluIkIKC1RydXN0RG9tYWluEgwKBG1lc2gYASABKAkSFAoMdHJ1c3RfZG9tYWluGAIgASgJEg8KB2FuY2hvcnMYAyADKAwqmwEKCFByb3RvY29sEhgKFFBST1RPQ09MX1VOU1BFQ0lGSUVEEAASEwoPUFJPVE9DT0xfREVURUNUEAESEgoOUFJPVE9DT0xfSFRUUDEQAhISCg5QUk9UT0NPTF9IVFRQMhADEhEKDVBST1RPQ09MX0dSUEMQBBITCg9QUk9UT0NPTF9PUEFRVUUQBRIQCgxQUk9UT0NPTF9UTFMQBip/ChJVbmtub3duRGVzdGluYXRpb24SIwofVU5LTk9XTl9ERVNUSU5BVElPTl9VTlNQRUNJRklFRBAAEiQKIFVOS05PV05fREVTVElOQVRJT05fUEFTU19USFJPVUdIEAESHgoaVU5LTk9XTl9ERVNUSU5BVElPTl9SRUZVU0UQAipnCglBY2Nlc3NMb2cSGgoWQUNDRVNTX0xPR19VTlNQRUNJRklFRBAAEhIKDkFDQ0VTU19MT0dfT0ZGEAESFQoRQUNDRVNTX0xPR19BUEFDSEUQAhITCg9BQ0NFU1NfTE9HX0pTT04QAyppCglUcmFuc3BvcnQSGQoVVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASEwoPVFJBTlNQT1JUX1BMQUlOEAESFAoQVFJBTlNQT1JUX0RJUkVDVBACEhYKElRSQU5TUE9SVF9SRURJUkVDVBADMlsKDUNvbmZpZ1NlcnZpY2USSgoGU3RyZWFtEh0ud2VmdC5jb25maWcudjEuQ2xpZW50TWVzc2FnZRodLndlZnQuY29uZmlnLnYxLlNlcnZlck1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("Cht3ZWZ0L2NvbmZpZy92MS9jb25maWcucHJvdG8SDndlZnQuY29uZmlnLnYxIu0BCg1DbGllbnRNZXNzYWdlEiYKBWhlbGxvGAEgASgLMhUud2VmdC5jb25maWcudjEuSGVsbG9IABIuCglzdWJzY3JpYmUYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5TdWJzY3JpYmVIABIyCgt1bnN1YnNjcmliZRgDIAEoCzIbLndlZnQuY29uZmlnLnYxLlVuc3Vic2NyaWJlSAASIgoDYWNrGAQgASgLMhMud2VmdC5jb25maWcudjEuQWNrSAASJAoEbmFjaxgFIAEoCzIULndlZnQuY29uZmlnLnYxLk5hY2tIAEIGCgRraW5kIlwKBUhlbGxvEhUKDXByb3h5X3ZlcnNpb24YASABKAkSEAoIcHJvdG9jb2wYAiABKA0SKgoEaGVsZBgDIAMoCzIcLndlZnQuY29uZmlnLnYxLkhlbGRSZXNvdXJjZSItCgxIZWxkUmVzb3VyY2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIhoKCVN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIcCgtVbnN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIUCgNBY2sSDQoFbm9uY2UYASABKAQiNwoETmFjaxINCgVub25jZRgBIAEoBBIQCghyZXNvdXJjZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiegoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoBBIoCgZ1cHNlcnQYAiABKAsyFi53ZWZ0LmNvbmZpZy52MS5VcHNlcnRIABIoCgZyZW1vdmUYAyABKAsyFi53ZWZ0LmNvbmZpZy52MS5SZW1vdmVIAEIGCgRraW5kIqICCgZVcHNlcnQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEiwKCHdvcmtsb2FkGAMgASgLMhgud2VmdC5jb25maWcudjEuV29ya2xvYWRIABImCgV0cnVzdBgEIAEoCzIVLndlZnQuY29uZmlnLnYxLlRydXN0SAASLAoIb3V0Ym91bmQYBSABKAsyGC53ZWZ0LmNvbmZpZy52MS5PdXRib3VuZEgAEi4KCWVuZHBvaW50cxgGIAEoCzIZLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0gAEjkKD2VuZHBvaW50c19kZWx0YRgHIAEoCzIeLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0RlbHRhSABCCgoIcmVzb3VyY2UiFgoGUmVtb3ZlEgwKBG5hbWUYASABKAkiUQoDUmVmEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEgwKBG5hbWUYBCABKAkSDAoEcG9ydBgFIAEoDSIkCgVMYWJlbBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIp4BCglIdHRwTWF0Y2gSJwoEcGF0aBgBIAEoCzIZLndlZnQuY29uZmlnLnYxLlBhdGhNYXRjaBIsCgdoZWFkZXJzGAIgAygLMhsud2VmdC5jb25maWcudjEuSGVhZGVyTWF0Y2gSKQoFcXVlcnkYAyADKAsyGi53ZWZ0LmNvbmZpZy52MS5RdWVyeU1hdGNoEg8KB21ldGhvZHMYBCADKAkiXwoJUGF0aE1hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIWCgxyZWdleF9wcmVmaXgYBCABKAlIAEIGCgRraW5kIkUKC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgYKBGtpbmQiRAoKUXVlcnlNYXRjaBIMCgRuYW1lGAEgASgJEg8KBWV4YWN0GAIgASgJSAASDwoFcmVnZXgYAyABKAlIAEIGCgRraW5kIr4DCghXb3JrbG9hZBIMCgRtZXNoGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNwb2QYAyABKAkSDwoHcG9kX3VpZBgEIAEoCRIQCghpZGVudGl0eRgFIAEoCRIlCgZsYWJlbHMYBiADKAsyFS53ZWZ0LmNvbmZpZy52MS5MYWJlbBIqCgVwb3J0cxgHIAMoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EjEKDGRlZmF1bHRfcG9ydBgIIAEoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EhUKDWluYm91bmRfcG9ydHMYCSADKA0SPwoTdW5rbm93bl9kZXN0aW5hdGlvbhgKIAEoDjIiLndlZnQuY29uZmlnLnYxLlVua25vd25EZXN0aW5hdGlvbhItCgphY2Nlc3NfbG9nGAsgASgOMhkud2VmdC5jb25maWcudjEuQWNjZXNzTG9nEhEKCWxvZ19sZXZlbBgMIAEoCRIPCgdwb2RfaXBzGA0gAygJEhkKEWRldGVjdF90aW1lb3V0X21zGA4gASgNEhUKDWZvcndhcmRlZF9mb3IYDyABKAgisgIKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SKgoIcHJvdG9jb2wYAiABKA4yGC53ZWZ0LmNvbmZpZy52MS5Qcm90b2NvbBIjCgZzZXJ2ZXIYAyABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSNQoOYXV0aG9yaXphdGlvbnMYBCADKAsyHS53ZWZ0LmNvbmZpZy52MS5BdXRob3JpemF0aW9uEiwKBnJvdXRlcxgFIAMoCzIcLndlZnQuY29uZmlnLnYxLkluYm91bmRSb3V0ZRIbChN1bm1hdGNoZWRfbm90X2ZvdW5kGAYgASgIEg0KBWF1ZGl0GAcgASgIEhQKDG1heF9yZXF1ZXN0cxgIIAEoDRIdChVtYXhfY29ubmVjdGlvbl9hZ2VfbXMYCSABKA0ilQEKDEluYm91bmRSb3V0ZRIiCgVyb3V0ZRgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIqCgdtYXRjaGVzGAIgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEjUKDmF1dGhvcml6YXRpb25zGAMgAygLMh0ud2VmdC5jb25maWcudjEuQXV0aG9yaXphdGlvbiKdAgoNQXV0aG9yaXphdGlvbhIqCg1hdXRob3JpemF0aW9uGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEikKCG5ldHdvcmtzGAIgAygLMhcud2VmdC5jb25maWcudjEuTmV0d29yaxI6Cg91bmF1dGhlbnRpY2F0ZWQYAyABKAsyHy53ZWZ0LmNvbmZpZy52MS5VbmF1dGhlbnRpY2F0ZWRIABJBChN1bmF1dGhlbnRpY2F0ZWRfdGxzGAQgASgLMiIud2VmdC5jb25maWcudjEuVW5hdXRoZW50aWNhdGVkVGxzSAASKwoIbWVzaF90bHMYBSABKAsyFy53ZWZ0LmNvbmZpZy52MS5NZXNoVGxzSABCCQoHY2xpZW50cyInCgdOZXR3b3JrEgwKBGNpZHIYASABKAkSDgoGZXhjZXB0GAIgAygJIhEKD1VuYXV0aGVudGljYXRlZCIUChJVbmF1dGhlbnRpY2F0ZWRUbHMiPAoHTWVzaFRscxILCgNhbnkYASABKAgSEgoKaWRlbnRpdGllcxgCIAMoCRIQCghzdWZmaXhlcxgDIAMoCSLvAgoIT3V0Ym91bmQSKAoLZGVzdGluYXRpb24YASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSKgoIcHJvdG9jb2wYAiABKA4yGC53ZWZ0LmNvbmZpZy52MS5Qcm90b2NvbBIoCgZyb3V0ZWQYAyABKAsyFi53ZWZ0LmNvbmZpZy52MS5Sb3V0ZWRIABIsCghlbmRwb2ludBgEIAEoCzIYLndlZnQuY29uZmlnLnYxLkVuZHBvaW50SAASMwoMcGFzc190aHJvdWdoGAUgASgLMhsud2VmdC5jb25maWcudjEuUGFzc1Rocm91Z2hIABIqCgdyZWZ1c2VkGAYgASgLMhcud2VmdC5jb25maWcudjEuUmVmdXNlZEgAEiUKBmxhYmVscxgHIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsEiUKBW5hbWVkGAggASgLMhYud2VmdC5jb25maWcudjEuUm91dGVkQgYKBGtpbmQiDQoLUGFzc1Rocm91Z2giGQoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkimwEKBlJvdXRlZBItCgZyb3V0ZXMYASADKAsyHS53ZWZ0LmNvbmZpZy52MS5PdXRib3VuZFJvdXRlEjEKEGRlZmF1bHRfYmFja2VuZHMYAiADKAsyFy53ZWZ0LmNvbmZpZy52MS5CYWNrZW5kEi8KCHBvbGljaWVzGAMgAygLMh0ud2VmdC5jb25maWcudjEuUmVxdWVzdFBvbGljeSKnAgoNUmVxdWVzdFBvbGljeRIjCgZwb2xpY3kYASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSDAoEcnVsZRgCIAEoCRIqCgdtYXRjaGVzGAMgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEioKCHRpbWVvdXRzGAQgASgLMhgud2VmdC5jb25maWcudjEuVGltZW91dHMSJAoFcmV0cnkYBSABKAsyFS53ZWZ0LmNvbmZpZy52MS5SZXRyeRIoCgdicmVha2VyGAYgASgLMhcud2VmdC5jb25maWcudjEuQnJlYWtlchIUCgxtYXhfcmVxdWVzdHMYByABKA0SJQoGZmF1bHRzGAggAygLMhUud2VmdC5jb25maWcudjEuRmF1bHQiVAoIVGltZW91dHMSEgoKcmVxdWVzdF9tcxgBIAEoDRIOCgZ0cnlfbXMYAiABKA0SEwoLcmVzcG9uc2VfbXMYAyABKA0SDwoHaWRsZV9tcxgEIAEoDSKoAgoFUmV0cnkSDQoFbGltaXQYASABKA0SLQoIc3RhdHVzZXMYAiADKAsyGy53ZWZ0LmNvbmZpZy52MS5TdGF0dXNSYW5nZRISCgpncnBjX2NvZGVzGAMgAygNEhsKE29uX2Nvbm5lY3Rpb25fZXJyb3IYBCABKAgSEgoKb25fdGltZW91dBgFIAEoCBIPCgdtZXRob2RzGAYgAygJEhYKDm1heF9ib2R5X2J5dGVzGAcgASgNEisKBmJ1ZGdldBgIIAEoCzIbLndlZnQuY29uZmlnLnYxLlJldHJ5QnVkZ2V0EhIKCmJhY2tvZmZfbXMYCSABKA0SFgoOYmFja29mZl9tYXhfbXMYCiABKA0SGgoSbWF4X3JldHJ5X2FmdGVyX21zGAsgASgNIioKC1N0YXR1c1JhbmdlEg0KBWZpcnN0GAEgASgNEgwKBGxhc3QYAiABKA0iRgoLUmV0cnlCdWRnZXQSDwoHcGVyY2VudBgBIAEoDRIWCg5taW5fcGVyX3NlY29uZBgCIAEoDRIOCgZ0dGxfbXMYAyABKA0iggEKB0JyZWFrZXISHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYASABKA0SMQoMc3VjY2Vzc19yYXRlGAIgASgLMhsud2VmdC5jb25maWcudjEuU3VjY2Vzc1JhdGUSEAoIcGF1c2VfbXMYAyABKA0SFAoMcGF1c2VfbWF4X21zGAQgASgNIlIKC1N1Y2Nlc3NSYXRlEhoKEnRocmVzaG9sZF9wZXJtaWxsZRgBIAEoDRIRCgl3aW5kb3dfbXMYAiABKA0SFAoMbWluX3JlcXVlc3RzGAMgASgNItsBCgVGYXVsdBIMCgRuYW1lGAEgASgJEioKB21hdGNoZXMYAiADKAsyGS53ZWZ0LmNvbmZpZy52MS5IdHRwTWF0Y2gSEgoKaWRlbnRpdGllcxgDIAMoCRIRCglzaGFyZV9wcG0YBCABKA0SEAoIZGVsYXlfbXMYBSABKA0SFAoMYWJvcnRfc3RhdHVzGAYgASgNEhIKCmFib3J0X2dycGMYByABKA0SFQoNdW50aWxfdW5peF9tcxgIIAEoAxIeChZzdWNjZXNzX2Zsb29yX3Blcm1pbGxlGAkgASgNIqQBCg1PdXRib3VuZFJvdXRlEiIKBXJvdXRlGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEioKB21hdGNoZXMYAiADKAsyGS53ZWZ0LmNvbmZpZy52MS5IdHRwTWF0Y2gSKQoIYmFja2VuZHMYAyADKAsyFy53ZWZ0LmNvbmZpZy52MS5CYWNrZW5kEhgKEGNlZGVfdW5hdmFpbGFibGUYBCABKAginQEKB0JhY2tlbmQSDgoGd2VpZ2h0GAEgASgNEiQKB2JhY2tlbmQYAiABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSEwoJZW5kcG9pbnRzGAMgASgJSAASFgoMZXJyb3Jfc3RhdHVzGAQgASgNSAASJQoGbGFiZWxzGAUgAygLMhUud2VmdC5jb25maWcudjEuTGFiZWxCCAoGdGFyZ2V0ImYKCUVuZHBvaW50cxIrCgllbmRwb2ludHMYASADKAsyGC53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludBIsCgliYWxhbmNpbmcYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5CYWxhbmNpbmci0gEKCUJhbGFuY2luZxIsCglhbGdvcml0aG0YASABKA4yGS53ZWZ0LmNvbmZpZy52MS5BbGdvcml0aG0SKQoIaGFzaF9rZXkYAiABKAsyFy53ZWZ0LmNvbmZpZy52MS5IYXNoS2V5EhoKDXNsb3dfc3RhcnRfbXMYAyABKA1IAIgBARIqCghlamVjdGlvbhgEIAEoCzIYLndlZnQuY29uZmlnLnYxLkVqZWN0aW9uEhIKCmxvY2FsX3pvbmUYBSABKAlCEAoOX3Nsb3dfc3RhcnRfbXMiWwoHSGFzaEtleRIQCgZoZWFkZXIYASABKAlIABIQCgZjb29raWUYAiABKAlIABISCghpZGVudGl0eRgDIAEoCEgAEhAKBnNvdXJjZRgEIAEoCEgAQgYKBGtpbmQioQIKCEVqZWN0aW9uEiEKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAEgASgNSACIAQESMQoMc3VjY2Vzc19yYXRlGAIgASgLMhsud2VmdC5jb25maWcudjEuU3VjY2Vzc1JhdGUSFQoIcGF1c2VfbXMYAyABKA1IAYgBARIZCgxwYXVzZV9tYXhfbXMYBCABKA1IAogBARIYCgttYXhfcGVyY2VudBgFIAEoDUgDiAEBEhoKDXBhbmljX3BlcmNlbnQYBiABKA1IBIgBAUIXChVfY29uc2VjdXRpdmVfZmFpbHVyZXNCCwoJX3BhdXNlX21zQg8KDV9wYXVzZV9tYXhfbXNCDgoMX21heF9wZXJjZW50QhAKDl9wYW5pY19wZXJjZW50ImMKDkVuZHBvaW50c0RlbHRhEhQKDGJhc2VfdmVyc2lvbhgBIAEoCRIqCgh1cHNlcnRlZBgCIAMoCzIYLndlZnQuY29uZmlnLnYxLkVuZHBvaW50Eg8KB3JlbW92ZWQYAyADKAkirwEKCEVuZHBvaW50Eg8KB2FkZHJlc3MYASABKAkSDAoEcG9ydBgCIAEoDRIPCgdwb2RfdWlkGAMgASgJEhAKCGlkZW50aXR5GAQgASgJEiwKCXRyYW5zcG9ydBgFIAEoDjIZLndlZnQuY29uZmlnLnYxLlRyYW5zcG9ydBIMCgR6b25lGAYgASgJEiUKBmxhYmVscxgHIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsIjUKBVRydXN0EiwKB2RvbWFpbnMYASADKAsyGy53ZWZ0LmNvbmZpZy52MS5UcnVzdERvbWFpbiJCCgtUcnVzdERvbWFpbhIMCgRtZXNoGAEgASgJEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIPCgdhbmNob3JzGAMgAygMKpsBCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhMKD1BST1RPQ09MX0RFVEVDVBABEhIKDlBST1RPQ09MX0hUVFAxEAISEgoOUFJPVE9DT0xfSFRUUDIQAxIRCg1QUk9UT0NPTF9HUlBDEAQSEwoPUFJPVE9DT0xfT1BBUVVFEAUSEAoMUFJPVE9DT0xfVExTEAYqfwoSVW5rbm93bkRlc3RpbmF0aW9uEiMKH1VOS05PV05fREVTVElOQVRJT05fVU5TUEVDSUZJRUQQABIkCiBVTktOT1dOX0RFU1RJTkFUSU9OX1BBU1NfVEhST1VHSBABEh4KGlVOS05PV05fREVTVElOQVRJT05fUkVGVVNFEAIqZwoJQWNjZXNzTG9nEhoKFkFDQ0VTU19MT0dfVU5TUEVDSUZJRUQQABISCg5BQ0NFU1NfTE9HX09GRhABEhUKEUFDQ0VTU19MT0dfQVBBQ0hFEAISEwoPQUNDRVNTX0xPR19KU09OEAMqkAEKCUFsZ29yaXRobRIZChVBTEdPUklUSE1fVU5TUEVDSUZJRUQQABIXChNBTEdPUklUSE1fUEVBS19FV01BEAESGwoXQUxHT1JJVEhNX0xFQVNUX1JFUVVFU1QQAhIXChNBTEdPUklUSE1fUklOR19IQVNIEAMSGQoVQUxHT1JJVEhNX1JPVU5EX1JPQklOEAQqaQoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhMKD1RSQU5TUE9SVF9QTEFJThABEhQKEFRSQU5TUE9SVF9ESVJFQ1QQAhIWChJUUkFOU1BPUlRfUkVESVJFQ1QQAzJbCg1Db25maWdTZXJ2aWNlEkoKBlN0cmVhbRIdLndlZnQuY29uZmlnLnYxLkNsaWVudE1lc3NhZ2UaHS53ZWZ0LmNvbmZpZy52MS5TZXJ2ZXJNZXNzYWdlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message weft.config.v1.ClientMessage
@@ -641,6 +641,14 @@ export type Workload = Message<"weft.config.v1.Workload"> & {
    * @generated from field: uint32 detect_timeout_ms = 14;
    */
   detectTimeoutMs: number;
+
+  /**
+   * The application is told in X-Forwarded-For who called. What a caller without a verified identity sends of X-Forwarded-For, Forwarded and
+   * X-Real-IP is not believed and not passed on.
+   *
+   * @generated from field: bool forwarded_for = 15;
+   */
+  forwardedFor: boolean;
 };
 
 /**
@@ -698,6 +706,21 @@ export type InboundPort = Message<"weft.config.v1.InboundPort"> & {
    * @generated from field: bool audit = 7;
    */
   audit: boolean;
+
+  /**
+   * Requests under way to the application on this port at one time; one more is answered 503. 0: no limit.
+   *
+   * @generated from field: uint32 max_requests = 8;
+   */
+  maxRequests: number;
+
+  /**
+   * Milliseconds after which a client's HTTP connection is ended as soon as that breaks nothing (GOAWAY, `connection: close`), and an upgraded
+   * one at once, so that long-lived clients find new pods. Each connection varies it by a tenth. 0: never.
+   *
+   * @generated from field: uint32 max_connection_age_ms = 9;
+   */
+  maxConnectionAgeMs: number;
 };
 
 /**
@@ -929,6 +952,14 @@ export type Outbound = Message<"weft.config.v1.Outbound"> & {
    * @generated from field: repeated weft.config.v1.Label labels = 7;
    */
   labels: Label[];
+
+  /**
+   * Only beside `endpoint`: where HTTP requests go whose host is not the address itself, e.g. those of an ingress that dials pods and passes its
+   * clients' Host on. Unset: to the endpoint, like all others.
+   *
+   * @generated from field: weft.config.v1.Routed named = 8;
+   */
+  named?: Routed | undefined;
 };
 
 /**
@@ -984,6 +1015,14 @@ export type Routed = Message<"weft.config.v1.Routed"> & {
    * @generated from field: repeated weft.config.v1.Backend default_backends = 2;
    */
   defaultBackends: Backend[];
+
+  /**
+   * How requests are carried, whichever route they take: the first that matches. A request that none matches is carried once, without a limit
+   * of time. Means nothing to bytes.
+   *
+   * @generated from field: repeated weft.config.v1.RequestPolicy policies = 3;
+   */
+  policies: RequestPolicy[];
 };
 
 /**
@@ -992,6 +1031,415 @@ export type Routed = Message<"weft.config.v1.Routed"> & {
  */
 export const RoutedSchema: GenMessage<Routed> = /*@__PURE__*/
   messageDesc(file_weft_config_v1_config, 27);
+
+/**
+ * How requests are carried to whatever backend serves them.
+ *
+ * @generated from message weft.config.v1.RequestPolicy
+ */
+export type RequestPolicy = Message<"weft.config.v1.RequestPolicy"> & {
+  /**
+   * The TrafficPolicy behind it, or the Service whose annotations say so.
+   *
+   * @generated from field: weft.config.v1.Ref policy = 1;
+   */
+  policy?: Ref | undefined;
+
+  /**
+   * Name of the rule within it; empty: the object's own. With `policy` the key under which budgets, breakers and counts are kept.
+   *
+   * @generated from field: string rule = 2;
+   */
+  rule: string;
+
+  /**
+   * Alternatives. Empty: everything.
+   *
+   * @generated from field: repeated weft.config.v1.HttpMatch matches = 3;
+   */
+  matches: HttpMatch[];
+
+  /**
+   * Unset: none.
+   *
+   * @generated from field: weft.config.v1.Timeouts timeouts = 4;
+   */
+  timeouts?: Timeouts | undefined;
+
+  /**
+   * Unset: nothing is sent again that a server may have seen.
+   *
+   * @generated from field: weft.config.v1.Retry retry = 5;
+   */
+  retry?: Retry | undefined;
+
+  /**
+   * Unset: none. With one, failures of these requests count here and against no endpoint: a route that always fails must not eject the endpoints
+   * that serve the others.
+   *
+   * @generated from field: weft.config.v1.Breaker breaker = 6;
+   */
+  breaker?: Breaker | undefined;
+
+  /**
+   * Requests of this policy under way from this proxy at one time; one more is answered 503. 0: no limit.
+   *
+   * @generated from field: uint32 max_requests = 7;
+   */
+  maxRequests: number;
+
+  /**
+   * Tried in order; the first that applies to a request is injected.
+   *
+   * @generated from field: repeated weft.config.v1.Fault faults = 8;
+   */
+  faults: Fault[];
+};
+
+/**
+ * Describes the message weft.config.v1.RequestPolicy.
+ * Use `create(RequestPolicySchema)` to create a new message.
+ */
+export const RequestPolicySchema: GenMessage<RequestPolicy> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 28);
+
+/**
+ * Milliseconds; 0: none. At the end of one the client is answered 504, or told in gRPC's terms.
+ *
+ * @generated from message weft.config.v1.Timeouts
+ */
+export type Timeouts = Message<"weft.config.v1.Timeouts"> & {
+  /**
+   * From the request's head to the end of the response, all tries together. A `grpc-timeout` that is shorter holds as well.
+   *
+   * @generated from field: uint32 request_ms = 1;
+   */
+  requestMs: number;
+
+  /**
+   * From the sending of one try to the head of its response.
+   *
+   * @generated from field: uint32 try_ms = 2;
+   */
+  tryMs: number;
+
+  /**
+   * From the end of the request to the end of the response.
+   *
+   * @generated from field: uint32 response_ms = 3;
+   */
+  responseMs: number;
+
+  /**
+   * Without a byte in either direction.
+   *
+   * @generated from field: uint32 idle_ms = 4;
+   */
+  idleMs: number;
+};
+
+/**
+ * Describes the message weft.config.v1.Timeouts.
+ * Use `create(TimeoutsSchema)` to create a new message.
+ */
+export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 29);
+
+/**
+ * @generated from message weft.config.v1.Retry
+ */
+export type Retry = Message<"weft.config.v1.Retry"> & {
+  /**
+   * Further tries of one request; above 0.
+   *
+   * @generated from field: uint32 limit = 1;
+   */
+  limit: number;
+
+  /**
+   * Response statuses that are tried again.
+   *
+   * @generated from field: repeated weft.config.v1.StatusRange statuses = 2;
+   */
+  statuses: StatusRange[];
+
+  /**
+   * The same for the grpc-status of responses without a message.
+   *
+   * @generated from field: repeated uint32 grpc_codes = 3;
+   */
+  grpcCodes: number[];
+
+  /**
+   * No connection could be made, or it broke or was reset before a response.
+   *
+   * @generated from field: bool on_connection_error = 4;
+   */
+  onConnectionError: boolean;
+
+  /**
+   * The head of the response did not come within `try_ms`.
+   *
+   * @generated from field: bool on_timeout = 5;
+   */
+  onTimeout: boolean;
+
+  /**
+   * Methods that may be sent twice; empty: GET, HEAD, OPTIONS and TRACE (RFC 9110 9.2.1). gRPC calls need no method here: naming their codes opts in.
+   *
+   * @generated from field: repeated string methods = 6;
+   */
+  methods: string[];
+
+  /**
+   * A request whose body is longer is sent once. 0: only requests without a body are sent again. At most 1,048,576.
+   *
+   * @generated from field: uint32 max_body_bytes = 7;
+   */
+  maxBodyBytes: number;
+
+  /**
+   * Unset: 20 %, 10 a second, 10 s.
+   *
+   * @generated from field: weft.config.v1.RetryBudget budget = 8;
+   */
+  budget?: RetryBudget | undefined;
+
+  /**
+   * Wait before the first further try, in milliseconds, doubled for each; a random half of it is left out.
+   *
+   * @generated from field: uint32 backoff_ms = 9;
+   */
+  backoffMs: number;
+
+  /**
+   * @generated from field: uint32 backoff_max_ms = 10;
+   */
+  backoffMaxMs: number;
+
+  /**
+   * A response that asks by Retry-After (or grpc-retry-pushback-ms) for a longer pause than this, in milliseconds, is passed on unless another
+   * endpoint can be tried.
+   *
+   * @generated from field: uint32 max_retry_after_ms = 11;
+   */
+  maxRetryAfterMs: number;
+};
+
+/**
+ * Describes the message weft.config.v1.Retry.
+ * Use `create(RetrySchema)` to create a new message.
+ */
+export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 30);
+
+/**
+ * Both ends included.
+ *
+ * @generated from message weft.config.v1.StatusRange
+ */
+export type StatusRange = Message<"weft.config.v1.StatusRange"> & {
+  /**
+   * @generated from field: uint32 first = 1;
+   */
+  first: number;
+
+  /**
+   * @generated from field: uint32 last = 2;
+   */
+  last: number;
+};
+
+/**
+ * Describes the message weft.config.v1.StatusRange.
+ * Use `create(StatusRangeSchema)` to create a new message.
+ */
+export const StatusRangeSchema: GenMessage<StatusRange> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 31);
+
+/**
+ * Further tries that all requests of one policy may make together.
+ *
+ * @generated from message weft.config.v1.RetryBudget
+ */
+export type RetryBudget = Message<"weft.config.v1.RetryBudget"> & {
+  /**
+   * Per hundred requests of the last `ttl_ms`.
+   *
+   * @generated from field: uint32 percent = 1;
+   */
+  percent: number;
+
+  /**
+   * Beside that, each second.
+   *
+   * @generated from field: uint32 min_per_second = 2;
+   */
+  minPerSecond: number;
+
+  /**
+   * Milliseconds.
+   *
+   * @generated from field: uint32 ttl_ms = 3;
+   */
+  ttlMs: number;
+};
+
+/**
+ * Describes the message weft.config.v1.RetryBudget.
+ * Use `create(RetryBudgetSchema)` to create a new message.
+ */
+export const RetryBudgetSchema: GenMessage<RetryBudget> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 32);
+
+/**
+ * Opens after a run of failures or below a success rate; then requests are answered 503 until a pause is over and one probe succeeds.
+ *
+ * @generated from message weft.config.v1.Breaker
+ */
+export type Breaker = Message<"weft.config.v1.Breaker"> & {
+  /**
+   * Failures in a row. 0: a run of failures does not open it.
+   *
+   * @generated from field: uint32 consecutive_failures = 1;
+   */
+  consecutiveFailures: number;
+
+  /**
+   * Unset: the rate does not open it.
+   *
+   * @generated from field: weft.config.v1.SuccessRate success_rate = 2;
+   */
+  successRate?: SuccessRate | undefined;
+
+  /**
+   * First pause in milliseconds, doubled for each probe that fails. 0: 1,000 and 60,000.
+   *
+   * @generated from field: uint32 pause_ms = 3;
+   */
+  pauseMs: number;
+
+  /**
+   * @generated from field: uint32 pause_max_ms = 4;
+   */
+  pauseMaxMs: number;
+};
+
+/**
+ * Describes the message weft.config.v1.Breaker.
+ * Use `create(BreakerSchema)` to create a new message.
+ */
+export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 33);
+
+/**
+ * @generated from message weft.config.v1.SuccessRate
+ */
+export type SuccessRate = Message<"weft.config.v1.SuccessRate"> & {
+  /**
+   * Below this share of successes, in thousandths.
+   *
+   * @generated from field: uint32 threshold_permille = 1;
+   */
+  thresholdPermille: number;
+
+  /**
+   * Milliseconds that are looked back.
+   *
+   * @generated from field: uint32 window_ms = 2;
+   */
+  windowMs: number;
+
+  /**
+   * Fewer requests than this in the window say nothing.
+   *
+   * @generated from field: uint32 min_requests = 3;
+   */
+  minRequests: number;
+};
+
+/**
+ * Describes the message weft.config.v1.SuccessRate.
+ * Use `create(SuccessRateSchema)` to create a new message.
+ */
+export const SuccessRateSchema: GenMessage<SuccessRate> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 34);
+
+/**
+ * What is done to some requests on purpose, to see who bears it.
+ *
+ * @generated from message weft.config.v1.Fault
+ */
+export type Fault = Message<"weft.config.v1.Fault"> & {
+  /**
+   * For labels and the log.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Alternatives. Empty: every request of the policy.
+   *
+   * @generated from field: repeated weft.config.v1.HttpMatch matches = 2;
+   */
+  matches: HttpMatch[];
+
+  /**
+   * Callers it is meant for: spiffe:// URIs or DNS forms of this proxy's own identity. Empty: every caller.
+   *
+   * @generated from field: repeated string identities = 3;
+   */
+  identities: string[];
+
+  /**
+   * Share of the requests, in millionths.
+   *
+   * @generated from field: uint32 share_ppm = 4;
+   */
+  sharePpm: number;
+
+  /**
+   * Milliseconds before the request goes on. 0: none.
+   *
+   * @generated from field: uint32 delay_ms = 5;
+   */
+  delayMs: number;
+
+  /**
+   * Status that the proxy answers with instead of sending the request on; gRPC calls get `abort_grpc`. 0: none.
+   *
+   * @generated from field: uint32 abort_status = 6;
+   */
+  abortStatus: number;
+
+  /**
+   * @generated from field: uint32 abort_grpc = 7;
+   */
+  abortGrpc: number;
+
+  /**
+   * Milliseconds since the Unix epoch at which it ends by itself. Required.
+   *
+   * @generated from field: int64 until_unix_ms = 8;
+   */
+  untilUnixMs: bigint;
+
+  /**
+   * Ends by itself when less than this share, in thousandths, of the policy's requests of the last 10 s succeeded, those not counted that it
+   * answered itself. 0: never.
+   *
+   * @generated from field: uint32 success_floor_permille = 9;
+   */
+  successFloorPermille: number;
+};
+
+/**
+ * Describes the message weft.config.v1.Fault.
+ * Use `create(FaultSchema)` to create a new message.
+ */
+export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 35);
 
 /**
  * @generated from message weft.config.v1.OutboundRoute
@@ -1029,7 +1477,7 @@ export type OutboundRoute = Message<"weft.config.v1.OutboundRoute"> & {
  * Use `create(OutboundRouteSchema)` to create a new message.
  */
 export const OutboundRouteSchema: GenMessage<OutboundRoute> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 28);
+  messageDesc(file_weft_config_v1_config, 36);
 
 /**
  * @generated from message weft.config.v1.Backend
@@ -1081,7 +1529,7 @@ export type Backend = Message<"weft.config.v1.Backend"> & {
  * Use `create(BackendSchema)` to create a new message.
  */
 export const BackendSchema: GenMessage<Backend> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 29);
+  messageDesc(file_weft_config_v1_config, 37);
 
 /**
  * @generated from message weft.config.v1.Endpoints
@@ -1091,6 +1539,13 @@ export type Endpoints = Message<"weft.config.v1.Endpoints"> & {
    * @generated from field: repeated weft.config.v1.Endpoint endpoints = 1;
    */
   endpoints: Endpoint[];
+
+  /**
+   * Unset: the proxy's own ways.
+   *
+   * @generated from field: weft.config.v1.Balancing balancing = 2;
+   */
+  balancing?: Balancing | undefined;
 };
 
 /**
@@ -1098,9 +1553,159 @@ export type Endpoints = Message<"weft.config.v1.Endpoints"> & {
  * Use `create(EndpointsSchema)` to create a new message.
  */
 export const EndpointsSchema: GenMessage<Endpoints> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 30);
+  messageDesc(file_weft_config_v1_config, 38);
 
 /**
+ * How requests are spread over the endpoints of one resource. A field that is not set means the proxy's own default.
+ *
+ * @generated from message weft.config.v1.Balancing
+ */
+export type Balancing = Message<"weft.config.v1.Balancing"> & {
+  /**
+   * @generated from field: weft.config.v1.Algorithm algorithm = 1;
+   */
+  algorithm: Algorithm;
+
+  /**
+   * What requests are told apart by; only with ALGORITHM_RING_HASH. A request without it is spread by latency.
+   *
+   * @generated from field: weft.config.v1.HashKey hash_key = 2;
+   */
+  hashKey?: HashKey | undefined;
+
+  /**
+   * Time in which the share of a new endpoint rises. 0: at once.
+   *
+   * @generated from field: optional uint32 slow_start_ms = 3;
+   */
+  slowStartMs?: number | undefined;
+
+  /**
+   * @generated from field: weft.config.v1.Ejection ejection = 4;
+   */
+  ejection?: Ejection | undefined;
+
+  /**
+   * Zone of the caller: its endpoints are preferred while they can bear it. Empty: zones mean nothing.
+   *
+   * @generated from field: string local_zone = 5;
+   */
+  localZone: string;
+};
+
+/**
+ * Describes the message weft.config.v1.Balancing.
+ * Use `create(BalancingSchema)` to create a new message.
+ */
+export const BalancingSchema: GenMessage<Balancing> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 39);
+
+/**
+ * @generated from message weft.config.v1.HashKey
+ */
+export type HashKey = Message<"weft.config.v1.HashKey"> & {
+  /**
+   * @generated from oneof weft.config.v1.HashKey.kind
+   */
+  kind: {
+    /**
+     * Value of this header, lower case.
+     *
+     * @generated from field: string header = 1;
+     */
+    value: string;
+    case: "header";
+  } | {
+    /**
+     * Value of this cookie.
+     *
+     * @generated from field: string cookie = 2;
+     */
+    value: string;
+    case: "cookie";
+  } | {
+    /**
+     * The caller's service account.
+     *
+     * @generated from field: bool identity = 3;
+     */
+    value: boolean;
+    case: "identity";
+  } | {
+    /**
+     * The caller's pod.
+     *
+     * @generated from field: bool source = 4;
+     */
+    value: boolean;
+    case: "source";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message weft.config.v1.HashKey.
+ * Use `create(HashKeySchema)` to create a new message.
+ */
+export const HashKeySchema: GenMessage<HashKey> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 40);
+
+/**
+ * When an endpoint gets no requests for a while.
+ *
+ * @generated from message weft.config.v1.Ejection
+ */
+export type Ejection = Message<"weft.config.v1.Ejection"> & {
+  /**
+   * Failures in a row. 0: a run of failures ejects nobody.
+   *
+   * @generated from field: optional uint32 consecutive_failures = 1;
+   */
+  consecutiveFailures?: number | undefined;
+
+  /**
+   * Unset: the rate ejects nobody.
+   *
+   * @generated from field: weft.config.v1.SuccessRate success_rate = 2;
+   */
+  successRate?: SuccessRate | undefined;
+
+  /**
+   * First time until a probe, in milliseconds, doubled with each that fails.
+   *
+   * @generated from field: optional uint32 pause_ms = 3;
+   */
+  pauseMs?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 pause_max_ms = 4;
+   */
+  pauseMaxMs?: number | undefined;
+
+  /**
+   * Share of the endpoints that may be ejected at one time.
+   *
+   * @generated from field: optional uint32 max_percent = 5;
+   */
+  maxPercent?: number | undefined;
+
+  /**
+   * While fewer than this share are usable, all are used: better some failures than all load on a few. 0: never.
+   *
+   * @generated from field: optional uint32 panic_percent = 6;
+   */
+  panicPercent?: number | undefined;
+};
+
+/**
+ * Describes the message weft.config.v1.Ejection.
+ * Use `create(EjectionSchema)` to create a new message.
+ */
+export const EjectionSchema: GenMessage<Ejection> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 41);
+
+/**
+ * `balancing` is that of the base version; a change of it comes with all endpoints.
+ *
  * @generated from message weft.config.v1.EndpointsDelta
  */
 export type EndpointsDelta = Message<"weft.config.v1.EndpointsDelta"> & {
@@ -1129,7 +1734,7 @@ export type EndpointsDelta = Message<"weft.config.v1.EndpointsDelta"> & {
  * Use `create(EndpointsDeltaSchema)` to create a new message.
  */
 export const EndpointsDeltaSchema: GenMessage<EndpointsDelta> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 31);
+  messageDesc(file_weft_config_v1_config, 42);
 
 /**
  * @generated from message weft.config.v1.Endpoint
@@ -1182,7 +1787,7 @@ export type Endpoint = Message<"weft.config.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 32);
+  messageDesc(file_weft_config_v1_config, 43);
 
 /**
  * @generated from message weft.config.v1.Trust
@@ -1201,7 +1806,7 @@ export type Trust = Message<"weft.config.v1.Trust"> & {
  * Use `create(TrustSchema)` to create a new message.
  */
 export const TrustSchema: GenMessage<Trust> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 33);
+  messageDesc(file_weft_config_v1_config, 44);
 
 /**
  * @generated from message weft.config.v1.TrustDomain
@@ -1232,7 +1837,7 @@ export type TrustDomain = Message<"weft.config.v1.TrustDomain"> & {
  * Use `create(TrustDomainSchema)` to create a new message.
  */
 export const TrustDomainSchema: GenMessage<TrustDomain> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 34);
+  messageDesc(file_weft_config_v1_config, 45);
 
 /**
  * @generated from enum weft.config.v1.Protocol
@@ -1361,6 +1966,57 @@ export const AccessLogSchema: GenEnum<AccessLog> = /*@__PURE__*/
   enumDesc(file_weft_config_v1_config, 2);
 
 /**
+ * @generated from enum weft.config.v1.Algorithm
+ */
+export const Algorithm = {
+  /**
+   * Peak EWMA.
+   *
+   * @generated from enum value: ALGORITHM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Power of two choices by latency and requests in hand.
+   *
+   * @generated from enum value: ALGORITHM_PEAK_EWMA = 1;
+   */
+  PEAK_EWMA: 1,
+
+  /**
+   * Power of two choices by requests in hand.
+   *
+   * @generated from enum value: ALGORITHM_LEAST_REQUEST = 2;
+   */
+  LEAST_REQUEST: 2,
+
+  /**
+   * Consistent: equal keys go to one endpoint, and few move when endpoints change.
+   *
+   * @generated from enum value: ALGORITHM_RING_HASH = 3;
+   */
+  RING_HASH: 3,
+
+  /**
+   * In turn.
+   *
+   * @generated from enum value: ALGORITHM_ROUND_ROBIN = 4;
+   */
+  ROUND_ROBIN: 4,
+} as const;
+
+/**
+ * @generated from enum weft.config.v1.Algorithm
+ */
+export type Algorithm = (typeof Algorithm)[keyof typeof Algorithm] | UnknownEnum;
+
+/**
+ * Describes the enum weft.config.v1.Algorithm.
+ */
+export const AlgorithmSchema: GenEnum<Algorithm> = /*@__PURE__*/
+  enumDesc(file_weft_config_v1_config, 3);
+
+/**
  * @generated from enum weft.config.v1.Transport
  */
 export const Transport = {
@@ -1400,7 +2056,7 @@ export type Transport = (typeof Transport)[keyof typeof Transport] | UnknownEnum
  * Describes the enum weft.config.v1.Transport.
  */
 export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
-  enumDesc(file_weft_config_v1_config, 3);
+  enumDesc(file_weft_config_v1_config, 4);
 
 /**
  * @generated from service weft.config.v1.ConfigService

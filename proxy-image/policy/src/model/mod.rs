@@ -1,10 +1,18 @@
 //! The domain model: what a proxy knows. Mirrors `proto/weft/config/v1` name for name, with invalid states removed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use regex::Regex;
+
+mod balancing;
+mod carry;
+
+pub use balancing::{Algorithm, Balancing, Ejection, HashKey};
+pub use carry::{Abort, Breaker, Fault, RequestPolicy, Retry, RetryBudget, SuccessRate, Timeouts};
 
 /// A Kubernetes object or a built-in rule behind a decision; becomes metric labels and log fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -73,6 +81,8 @@ pub struct Workload {
     pub pod_ips: Vec<IpAddr>,
     /// How long inbound detection waits for a client's first bytes, in milliseconds.
     pub detect_timeout_ms: u32,
+    /// The application is told in X-Forwarded-For who called.
+    pub forwarded_for: bool,
 }
 
 impl Workload {
@@ -131,6 +141,10 @@ pub struct InboundPort {
     pub unmatched_not_found: bool,
     /// Refusals are counted but let through.
     pub audit: bool,
+    /// Requests under way at one time; None: no limit.
+    pub max_requests: Option<u32>,
+    /// A client's connection is ended gently at this age; None: never.
+    pub max_connection_age: Option<Duration>,
 }
 
 /// Requests with authorizations of their own on one port.
@@ -244,6 +258,8 @@ pub struct Outbound {
     pub kind: OutboundKind,
     /// Labels of the destination.
     pub labels: Labels,
+    /// Only with [`OutboundKind::Endpoint`]: where HTTP requests go whose host is not the address itself.
+    pub named: Option<Routed>,
 }
 
 /// What to do with a connection.
@@ -266,6 +282,8 @@ pub struct Routed {
     pub routes: Vec<OutboundRoute>,
     /// Serves what no route matches.
     pub default_backends: Vec<Backend>,
+    /// How requests are carried: the first that matches.
+    pub policies: Vec<RequestPolicy>,
 }
 
 /// One rule of a Service's traffic.
@@ -331,5 +349,25 @@ pub struct Endpoint {
     pub labels: Labels,
 }
 
-/// All endpoints of one endpoints resource, sorted by address.
-pub type EndpointSet = Arc<[Arc<Endpoint>]>;
+/// All endpoints of one endpoints resource, sorted by address, and how requests are spread over them.
+#[derive(Clone, Debug)]
+pub struct EndpointSet {
+    /// Sorted by address.
+    pub endpoints: Arc<[Arc<Endpoint>]>,
+    /// Shared by the sets that follow each other with the same.
+    pub balancing: Arc<Balancing>,
+}
+
+impl Deref for EndpointSet {
+    type Target = [Arc<Endpoint>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.endpoints
+    }
+}
+
+impl Default for EndpointSet {
+    fn default() -> Self {
+        Self { endpoints: Arc::new([]), balancing: Arc::default() }
+    }
+}
