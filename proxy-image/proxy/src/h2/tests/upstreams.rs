@@ -135,14 +135,18 @@ async fn goaway_lets_open_streams_end_and_loses_no_request() {
         for connections in 1..=5 {
             until("the next connection serves", || backend.connections.get() >= connections).await;
             sleep(Duration::from_millis(60)).await;
-            backend.leave.notify_waiters();
+            // Said again until it is heard: a connection that was only just accepted does not listen yet.
+            until("a connection follows the GOAWAY", || {
+                backend.leave.notify_waiters();
+                backend.connections.get() > connections
+            })
+            .await;
         }
-        until("a connection follows the last GOAWAY", || backend.connections.get() >= 6).await;
         running.set(false);
         for one in asking {
             one.await.unwrap();
         }
-        until("left connections are let go", || world.proxy.http2.len() == 1).await;
+        until("left connections are let go", || world.proxy.http2.len() <= 1).await;
     })
     .await;
 }
