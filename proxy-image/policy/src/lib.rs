@@ -5,6 +5,7 @@
 
 pub mod authorize;
 pub mod balance;
+pub mod carry;
 pub mod client;
 pub mod expression;
 pub mod http_match;
@@ -16,6 +17,7 @@ pub mod route;
 mod conformance;
 
 pub use authorize::{Decision, authorize_connection, authorize_request};
+pub use carry::select_policy;
 pub use client::{Client, ClientTls};
 pub use request::RequestView;
 pub use route::{Choice, pick_backend, select_connection, select_route};
