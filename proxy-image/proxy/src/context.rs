@@ -1,6 +1,6 @@
 //! What every connection shares. Belongs to one thread, passed as `Rc<Proxy>`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -13,10 +13,11 @@ use weft_policy::model::{Outbound, Workload};
 
 use crate::access_log::AccessLog;
 use crate::balance::Balancers;
+use crate::carry::Carriers;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::drain::Drain;
-use crate::exchange::Table;
+use crate::exchange::{InFlightPorts, Table};
 use crate::h1::pool::Pool;
 use crate::h2;
 use crate::metrics::{Metrics, RequestSeries, SeriesLabels, descriptors};
@@ -52,6 +53,9 @@ pub struct Proxy {
     pub http2: h2::Clients,
     workload: RefCell<Held>,
     tables: RefCell<HashMap<usize, Rc<Table>>>,
+    /// What policies remember.
+    pub carriers: Carriers,
+    in_flight: RefCell<InFlightPorts>,
     /// Peers whose port 4143 did not answer, and since when.
     pub(crate) redirected: RefCell<HashMap<IpAddr, Instant>>,
 }
@@ -78,6 +82,8 @@ impl Proxy {
             http2: h2::Clients::default(),
             workload: RefCell::new(Held { receiver, workload }),
             tables: RefCell::default(),
+            carriers: Carriers::default(),
+            in_flight: RefCell::default(),
             redirected: RefCell::default(),
             config,
             control,
@@ -130,6 +136,14 @@ impl Proxy {
     pub fn sweep(&self) {
         let in_use = |table: &Rc<Table>| Rc::strong_count(table) > 1 || Arc::strong_count(table.outbound()) > 1;
         self.tables.borrow_mut().retain(|_, table| in_use(table));
+        self.carriers.sweep();
+        self.in_flight.borrow_mut().retain(|_, count| Rc::strong_count(count) > 1);
+    }
+
+    /// Counts the requests under way to a port of the application, whichever connections they come on.
+    #[must_use]
+    pub(crate) fn in_flight(&self, port: u16) -> Rc<Cell<u32>> {
+        Rc::clone(self.in_flight.borrow_mut().entry(port).or_default())
     }
 
     /// Requests about which nothing is known yet.

@@ -11,6 +11,7 @@
 //! | `exchange` | decisions and counts, the same for every protocol |
 //! | `admin`, `access_log` | what people and kubelets ask; one line per request |
 //! | `context` | what all connections share |
+//! | `carry` | timeouts, retries, breakers, limits and faults of one request |
 //! | `balance`, `counters`, `drain` | endpoints; refusals and error answers counted; the end |
 //! | `tls`, `preamble`, `detect`, `io`, `buffer`, `sys` | bytes and sockets |
 //! | `metrics`, `config`, `refusal` | numbers; environment; closed sets |
@@ -23,6 +24,7 @@ pub mod admin;
 pub mod balance;
 pub mod buffer;
 mod bytes;
+pub mod carry;
 pub mod config;
 pub mod context;
 pub mod counters;

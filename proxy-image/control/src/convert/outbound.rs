@@ -39,7 +39,7 @@ impl TryFrom<wire::Routed> for Routed {
         Ok(Self {
             routes: each("routes", wire.routes, OutboundRoute::try_from)?,
             default_backends: each("default_backends", wire.default_backends, Backend::try_from)?,
-            policies: each("policies", wire.policies, RequestPolicy::try_from)?,
+            policies: each("policies", wire.policies, |wire| RequestPolicy::try_from(wire).map(Arc::new))?,
         })
     }
 }

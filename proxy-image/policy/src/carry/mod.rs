@@ -15,6 +15,7 @@ pub use budget::BudgetState;
 pub use fault::{Asked, FaultState, Injection, inject};
 pub use window::Window;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http_match::any_matches;
@@ -23,7 +24,7 @@ use crate::request::RequestView;
 
 /// The first policy that matches and its index.
 #[must_use]
-pub fn select_policy<'a>(routed: &'a Routed, request: &impl RequestView) -> Option<(usize, &'a RequestPolicy)> {
+pub fn select_policy<'a>(routed: &'a Routed, request: &impl RequestView) -> Option<(usize, &'a Arc<RequestPolicy>)> {
     routed.policies.iter().enumerate().find(|(_, policy)| any_matches(&policy.matches, request))
 }
 

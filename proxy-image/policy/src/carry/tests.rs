@@ -116,7 +116,9 @@ fn a_breaker_opens_after_a_run_lets_one_probe_through_and_doubles_its_pause() {
 #[test]
 fn a_probe_that_its_client_gave_up_makes_the_next_request_the_probe() {
     let state = BreakerState::default();
-    (0..3).for_each(|_| drop(state.record(&BREAKER, true, 0)));
+    (0..3).for_each(|_| {
+        state.record(&BREAKER, true, 0);
+    });
     assert_eq!(state.admit(&BREAKER, SECOND), Admission::Pass);
     state.forget(SECOND);
     assert_eq!(state.admit(&BREAKER, SECOND), Admission::Pass);

@@ -283,7 +283,7 @@ pub struct Routed {
     /// Serves what no route matches.
     pub default_backends: Vec<Backend>,
     /// How requests are carried: the first that matches.
-    pub policies: Vec<RequestPolicy>,
+    pub policies: Vec<Arc<RequestPolicy>>,
 }
 
 /// One rule of a Service's traffic.

@@ -68,6 +68,15 @@ impl Balancer {
         Some(Picked::begin(node, now_ns))
     }
 
+    /// There is an endpoint beside `current` and those that were tried.
+    #[must_use]
+    pub fn has_others(&self, tried: &[Arc<Endpoint>], current: &Endpoint) -> bool {
+        let known = |endpoint: &Endpoint| {
+            endpoint.address == current.address || tried.iter().any(|tried| tried.address == endpoint.address)
+        };
+        self.pool.borrow().nodes().iter().any(|node| !known(node.endpoint()))
+    }
+
     /// (ready, ejected) endpoints.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

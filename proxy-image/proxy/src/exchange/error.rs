@@ -64,6 +64,10 @@ reasons! {
     Overload => "overload", 503, 14;
     /// The proxy holds no configuration yet.
     NotReady => "not-ready", 503, 14;
+    /// The breaker of the request's policy is open.
+    CircuitOpen => "circuit-open", 503, 14;
+    /// A TrafficPolicy says that this request is to fail.
+    Fault => "fault-injected", 503, 14;
     /// The upstream did not accept or answer in time.
     Timeout => "timeout", 504, 4;
 }

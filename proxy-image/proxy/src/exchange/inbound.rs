@@ -1,16 +1,19 @@
 //! Who may ask what of the application. Rules are those that hold at the moment of the request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use weft_policy::model::{AccessLog, InboundPort, Ref, Workload};
 use weft_policy::{Client, ClientTls, Decision, RequestView, authorize_connection, authorize_request};
 
 use super::connection::ConnectionPlan;
+use super::limit::InFlight;
 use super::session::{Plan, Refused};
-use super::{Counted, Direction, ErrorReason, Tally, Target};
+use super::{Carried, Counted, Direction, ErrorReason, Tally, Target};
+use crate::balance::random;
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, SeriesLabels, TcpSeries, Tls, descriptors};
 use crate::refusal::Refusal;
@@ -23,6 +26,9 @@ pub struct Inbound {
     port: u16,
     target: Target,
     state: RefCell<Option<State>>,
+    born: Instant,
+    /// When a connection of this client has reached its age; looked at anew with every version of the rules.
+    ends_at: Cell<Option<Instant>>,
 }
 
 struct State {
@@ -32,6 +38,7 @@ struct State {
     fixed: Option<(Outcome, Rc<Counted>)>,
     counted: Vec<(Key, Rc<Counted>)>,
     allowed: bool,
+    in_flight: Option<(u32, Rc<Cell<u32>>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +50,13 @@ enum Outcome {
 
 /// Addresses of objects inside `State::rule`, which outlives them.
 type Key = (Outcome, usize, usize);
+
+/// Up to a tenth less: connections that began together do not end together.
+fn varied(age: Duration) -> Duration {
+    let tenth = u64::try_from(age.as_nanos() / 10).unwrap_or(u64::MAX);
+    let less = u64::try_from((u128::from(random()) * u128::from(tenth)) >> 64).unwrap_or(0);
+    age.saturating_sub(Duration::from_nanos(less))
+}
 
 fn address(reference: Option<&Ref>) -> usize {
     reference.map_or(0, |reference| std::ptr::from_ref(reference) as usize)
@@ -87,7 +101,7 @@ impl Inbound {
     /// For connections to `port`, served by the application at `target`.
     #[must_use]
     pub fn new(port: u16, target: Target) -> Self {
-        Self { port, target, state: RefCell::default() }
+        Self { port, target, state: RefCell::default(), born: Instant::now(), ends_at: Cell::new(None) }
     }
 
     /// The application's address.
@@ -108,7 +122,9 @@ impl Inbound {
         if !unchanged {
             let workload = proxy.workload()?;
             let rule = Arc::clone(workload.port(self.port));
-            *slot = Some(State { workload, rule, fixed: None, counted: Vec::new(), allowed: false });
+            let in_flight = rule.max_requests.map(|limit| (limit, proxy.in_flight(self.port)));
+            self.ends_at.set(rule.max_connection_age.and_then(|age| self.born.checked_add(varied(age))));
+            *slot = Some(State { workload, rule, fixed: None, counted: Vec::new(), allowed: false, in_flight });
         }
         slot.as_mut().map(|state| act(state, !unchanged))
     }
@@ -116,21 +132,52 @@ impl Inbound {
     /// See [`super::Session::decide`].
     pub fn decide<V: RequestView>(&self, proxy: &Rc<Proxy>, client: &Client, view: &V) -> Result<Plan, Refused> {
         let decided = self.with_state(proxy, |state, _| state.request(proxy, client, view));
-        let Some((outcome, counted)) = decided else {
+        let Some((outcome, counted, probe)) = decided else {
             // Sessions are made only once a workload is held, and it is never taken away again.
             let counted = Rc::new(Counted { series: proxy.unlabelled(), decision: None });
             let tally = Tally::begin(proxy, Direction::Inbound, counted, None);
-            return Err(Refused { reason: ErrorReason::NotReady, status: ErrorReason::NotReady.status(), tally });
+            return Err(Refused::new(ErrorReason::NotReady, tally));
         };
-        let tally = Tally::begin(proxy, Direction::Inbound, counted, None);
+        let mut tally = Tally::begin(proxy, Direction::Inbound, counted, None);
         let reason = match outcome {
-            Outcome::Allowed => {
-                return Ok(Plan { target: self.target.clone(), tally, balancer: None, tried: Vec::new() });
-            }
+            Outcome::Allowed if probe => return Ok(Plan::new(self.target.clone(), tally)),
+            Outcome::Allowed => match self.permit(proxy) {
+                Ok(permit) => {
+                    if let Some(permit) = permit {
+                        tally.carried(Carried::Port(permit));
+                    }
+                    return Ok(Plan::new(self.target.clone(), tally));
+                }
+                Err(reason) => reason,
+            },
             Outcome::Denied => ErrorReason::Denied,
             Outcome::NotFound => ErrorReason::NoRoute,
         };
-        Err(Refused { reason, status: reason.status(), tally })
+        Err(Refused::new(reason, tally))
+    }
+
+    /// The right to one more request, where their number is limited. Probes need none: a busy application must not be taken for a dead one.
+    fn permit(&self, proxy: &Proxy) -> Result<Option<InFlight>, ErrorReason> {
+        let state = self.state.borrow();
+        let Some(state) = state.as_ref() else { return Ok(None) };
+        let Some((limit, count)) = &state.in_flight else { return Ok(None) };
+        let permit = InFlight::begin(count, *limit);
+        if permit.is_none() {
+            let labels = LabelBuilder::new(Direction::Inbound).with_ref("srv", &state.rule.server).build();
+            proxy.metrics.counter(&descriptors::INBOUND_SHED, &labels).increment();
+        }
+        permit.map(Some).ok_or(ErrorReason::Overload)
+    }
+
+    /// Connections of this client have reached their age.
+    pub fn is_aged(&self) -> bool {
+        self.ends_at.get().is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// See [`super::Session::time_left`].
+    pub fn time_left(&self, proxy: &Proxy) -> Option<Duration> {
+        self.with_state(proxy, |_, _| {})?;
+        self.ends_at.get().map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// See [`super::Session::connect`].
@@ -189,9 +236,10 @@ fn admits_somehow(rule: &InboundPort, client: &Client) -> bool {
 }
 
 impl State {
-    fn request<V: RequestView>(&mut self, proxy: &Proxy, client: &Client, view: &V) -> (Outcome, Rc<Counted>) {
+    /// The decision, its count, and whether the request is the kubelet's.
+    fn request<V: RequestView>(&mut self, proxy: &Proxy, client: &Client, view: &V) -> (Outcome, Rc<Counted>, bool) {
         if let Some((outcome, counted)) = &self.fixed {
-            return (*outcome, Rc::clone(counted));
+            return (*outcome, Rc::clone(counted), false);
         }
         let rule = Arc::clone(&self.rule);
         let decision = authorize_request(&rule, client, view);
@@ -215,6 +263,6 @@ impl State {
         if rule.routes.is_empty() {
             self.fixed = Some((outcome, Rc::clone(&counted)));
         }
-        (outcome, counted)
+        (outcome, counted, route.is_some_and(|route| route.kind == "default" && route.name == "probe"))
     }
 }

@@ -4,16 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use weft_control::Resolution;
+use weft_policy::carry::Injection;
 use weft_policy::model::{self, Backend, BackendTarget, OutboundKind, OutboundRoute, Routed, UnknownDestination};
-use weft_policy::{RequestView, pick_backend, select_connection, select_route};
+use weft_policy::{RequestView, pick_backend, select_connection, select_policy, select_route};
 
 use super::connection::ConnectionPlan;
 use super::session::{Plan, Refused};
-use super::{Counted, Direction, ErrorReason, Tally, Target};
+use super::{Carried, Counted, Direction, ErrorReason, Tally, Target};
 use crate::balance::{Balancer, Discipline, Picked, now_ns, random};
+use crate::carry::{Begun, Carrier, Carry};
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, SeriesLabels, Tls};
 use crate::refusal::Refusal;
@@ -26,6 +29,8 @@ pub struct Table {
     id: u64,
     outbound: Arc<model::Outbound>,
     balancers: Vec<(Arc<str>, Rc<Balancer>)>,
+    /// In the order of the policies.
+    carriers: Vec<Rc<Carrier>>,
     http: Cell<bool>,
 }
 
@@ -58,8 +63,10 @@ impl Table {
     #[must_use]
     pub fn new(proxy: &Proxy, outbound: Arc<model::Outbound>) -> Rc<Self> {
         let mut balancers: Vec<(Arc<str>, Rc<Balancer>)> = Vec::new();
+        let mut carriers = Vec::new();
         match &outbound.kind {
             OutboundKind::Routed(routed) => {
+                carriers.extend(routed.policies.iter().map(|policy| proxy.carriers.carrier(&proxy.metrics, policy)));
                 for backend in backends(routed) {
                     let BackendTarget::Endpoints(name) = &backend.target else { continue };
                     if !balancers.iter().any(|(known, _)| known == name) {
@@ -71,7 +78,7 @@ impl Table {
             OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
         }
         TABLES.set(TABLES.get() + 1);
-        Rc::new(Self { id: TABLES.get(), outbound, balancers, http: Cell::new(false) })
+        Rc::new(Self { id: TABLES.get(), outbound, balancers, carriers, http: Cell::new(false) })
     }
 
     /// The resource that it was made of.
@@ -121,6 +128,38 @@ impl Table {
         let meshed = endpoint.filter(|endpoint| endpoint.transport != model::Transport::Plain);
         let tls = if meshed.is_some() { Tls::Verified } else { Tls::None };
         labels.with_tls(tls, Direction::Outbound, meshed.map(|endpoint| endpoint.identity.as_str())).build()
+    }
+
+    /// Begins to carry a request by the first policy that matches it; None: by none.
+    fn carry(&self, proxy: &Proxy, view: &impl RequestView) -> Option<Begun> {
+        if self.carriers.is_empty() {
+            return None;
+        }
+        let OutboundKind::Routed(routed) = &self.outbound.kind else { return None };
+        let (index, _) = select_policy(routed, view)?;
+        let workload = proxy.workload();
+        let identity = workload.as_ref().map_or("", |workload| workload.identity.as_str());
+        Some(Carry::begin(self.carriers.get(index)?, view, identity))
+    }
+
+    /// The answer to a request that its policy does not let go on.
+    #[cold]
+    fn not_carried(
+        &self,
+        proxy: &Rc<Proxy>,
+        route: Option<&OutboundRoute>,
+        reason: ErrorReason,
+        injection: Option<Injection>,
+    ) -> Refused {
+        let labels = self.labels(outgoing(), proxy, route, None, None);
+        let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
+        let refused = Refused::new(reason, Tally::begin(proxy, Direction::Outbound, counted, None));
+        match injection {
+            Some(Injection { delay, abort: Some(abort) }) => {
+                Refused { status: abort.status, grpc: abort.grpc, delay, ..refused }
+            }
+            _ => refused,
+        }
     }
 
     fn beside(&self, picked: &Picked) -> Rc<Beside> {
@@ -236,36 +275,57 @@ impl Outbound {
         let plain = || {
             let counted = Rc::new(Counted { series: proxy.unlabelled(), decision: None });
             let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
-            Plan { target: Target::plain(self.original, Direction::Outbound), tally, balancer: None, tried: Vec::new() }
+            Plan::new(Target::plain(self.original, Direction::Outbound), tally)
         };
         let Some(table) = self.table(proxy) else {
             let plan = plain();
             if Self::passes_through(proxy) {
                 return Ok(plan);
             }
-            return Err(Refused { reason: ErrorReason::NoRoute, status: 404, tally: plan.tally });
+            return Err(Refused::new(ErrorReason::NoRoute, plan.tally));
         };
         let choice = match &table.outbound.kind {
             OutboundKind::Routed(routed) => Some(select_route(routed, view)),
             OutboundKind::Endpoint(_) => None,
             OutboundKind::PassThrough => return Ok(plain()),
             OutboundKind::Refused(_) => {
-                return Err(Refused { reason: ErrorReason::NoRoute, status: 404, tally: plain().tally });
+                return Err(Refused::new(ErrorReason::NoRoute, plain().tally));
             }
         };
+        let begun = table.carry(proxy, view);
+        let (carried, injection) = match begun {
+            None => (None, None),
+            Some(Begun { result: Ok(carried), injection }) => (Some(carried), injection),
+            Some(Begun { result: Err(reason), injection }) => {
+                return Err(table.not_carried(
+                    proxy,
+                    choice.as_ref().and_then(|choice| choice.route),
+                    reason,
+                    injection,
+                ));
+            }
+        };
+        let delay = injection.map_or(Duration::ZERO, |injection| injection.delay);
         match Self::choose(&table, choice, Discipline::PeakEwma) {
             Ok(chosen) => {
                 let beside = table.beside(&chosen.picked);
                 let counted = table.counted(proxy, chosen.route, chosen.backend, &beside);
                 let balancer = Some(Rc::clone(chosen.balancer));
-                let tally = Tally::begin(proxy, Direction::Outbound, counted, Some(chosen.picked));
-                Ok(Plan { target: beside.target.clone(), tally, balancer, tried: Vec::new() })
+                let mut tally = Tally::begin(proxy, Direction::Outbound, counted, Some(chosen.picked));
+                let carry = carried.map(|(carry, permit)| {
+                    tally.carried(Carried::Policy(Rc::clone(carry.carrier()), permit));
+                    carry
+                });
+                Ok(Plan { target: beside.target.clone(), tally, carry, delay, balancer, tried: Vec::new() })
             }
             Err(Unserved { reason, status, route, backend }) => {
+                if let Some((carry, _permit)) = &carried {
+                    carry.carrier().ended(None);
+                }
                 let labels = table.labels(outgoing(), proxy, route, backend, None);
                 let counted = Rc::new(Counted { series: proxy.metrics.request_series(&labels), decision: None });
                 let tally = Tally::begin(proxy, Direction::Outbound, counted, None);
-                Err(Refused { reason, status, tally })
+                Err(Refused { status, delay, ..Refused::new(reason, tally) })
             }
         }
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weft_policy::model::Endpoint;
 use weft_policy::{Client, RequestView};
@@ -14,6 +15,7 @@ use super::outbound::Outbound;
 use super::{Direction, ErrorReason, Tally, Target};
 use crate::access_log::{Record, Version};
 use crate::balance::{Balancer, Discipline, now_ns};
+use crate::carry::{Carry, Failure};
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, TcpSeries, Tls};
 use crate::refusal::Refusal;
@@ -37,6 +39,10 @@ pub struct Plan {
     pub target: Target,
     /// To be finished, refused or dropped.
     pub tally: Tally,
+    /// How it is carried beyond one try; None: by no policy.
+    pub carry: Option<Carry>,
+    /// Waited before anything else: a fault that is injected.
+    pub delay: Duration,
     pub(super) balancer: Option<Rc<Balancer>>,
     pub(super) tried: Vec<Arc<Endpoint>>,
 }
@@ -45,13 +51,60 @@ pub struct Plan {
 pub struct Refused {
     /// Why.
     pub reason: ErrorReason,
-    /// The reason's own, except where a route names a status.
+    /// The reason's own, except where a route or a fault names a status.
     pub status: u16,
+    /// The same for gRPC.
+    pub grpc: u16,
+    /// Waited before the answer: a fault that is injected.
+    pub delay: Duration,
     /// For [`Tally::refuse_with`].
-    pub tally: Tally,
+    pub tally: Box<Tally>,
+}
+
+impl Refused {
+    /// With the status of the reason, at once.
+    pub(super) fn new(reason: ErrorReason, tally: Tally) -> Self {
+        Self { reason, status: reason.status(), grpc: reason.grpc(), delay: Duration::ZERO, tally: Box::new(tally) }
+    }
 }
 
 impl Plan {
+    /// By no policy, to `target`.
+    pub(super) fn new(target: Target, tally: Tally) -> Self {
+        Self { target, tally, carry: None, delay: Duration::ZERO, balancer: None, tried: Vec::new() }
+    }
+
+    /// There is an endpoint that this request has not failed at, beside the one it goes to now.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        let (Some(balancer), Some(current)) = (&self.balancer, &self.target.endpoint) else { return false };
+        balancer.has_others(&self.tried, current)
+    }
+
+    /// After a dial that failed and has no other endpoint to go to: the pause before another try, if the request's policy wants one.
+    pub fn after(&mut self, reason: ErrorReason) -> Option<Duration> {
+        let failure = match reason {
+            ErrorReason::Connect | ErrorReason::Identity | ErrorReason::Upstream | ErrorReason::Timeout => {
+                Failure::Connection
+            }
+            _ => return None,
+        };
+        let others = self.has_others();
+        self.carry.as_mut()?.again(failure, others)
+    }
+
+    /// After a try that failed and is made again: at another endpoint of the same backend where there is one.
+    pub fn again(&mut self) {
+        let (Some(balancer), Some(failed)) = (&self.balancer, &self.target.endpoint) else { return };
+        if !self.tried.iter().any(|tried| tried.address == failed.address) {
+            self.tried.push(Arc::clone(failed));
+        }
+        if let Some(picked) = balancer.pick(now_ns(), Discipline::PeakEwma, &self.tried) {
+            self.target = Target::endpoint(picked.endpoint());
+            self.tally.tried_again(picked);
+        }
+    }
+
     /// After a dial that failed: another endpoint of the same backend. False: there is none, answer the dial's error.
     pub fn another(&mut self) -> bool {
         let (Some(balancer), Some(failed)) = (&self.balancer, &self.target.endpoint) else { return false };
@@ -189,6 +242,18 @@ impl Session {
     /// The connection is to end as soon as nothing is under way on it.
     #[must_use]
     pub fn ending(&self) -> bool {
-        matches!(self.side, Side::Inbound(_)) && self.proxy.drain.draining()
+        match &self.side {
+            Side::Inbound(inbound) => self.proxy.drain.draining() || inbound.is_aged(),
+            Side::Outbound(_) => false,
+        }
+    }
+
+    /// What is left of the age that a connection of this client may reach; None: any. Told anew at each call.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        match &self.side {
+            Side::Inbound(inbound) => inbound.time_left(&self.proxy),
+            Side::Outbound(_) => None,
+        }
     }
 }

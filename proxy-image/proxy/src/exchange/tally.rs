@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use super::limit::InFlight;
 use super::{Direction, ErrorReason};
 use crate::access_log::{Ended, Record};
 use crate::balance::{Outcome, Picked, now_ns};
+use crate::carry::{Carrier, Permit};
 use crate::context::Proxy;
 use crate::metrics::{Classification, Counter, RequestSeries, Response, classify};
 
@@ -37,6 +39,15 @@ pub struct Tally {
     status: u16,
     bytes: (u64, u64),
     record: Option<Box<Record>>,
+    carried: Option<Carried>,
+}
+
+/// What is told and given back when the request ends.
+pub enum Carried {
+    /// Outbound, by a policy.
+    Policy(Rc<Carrier>, Permit),
+    /// Inbound, under a limit of the port.
+    Port(InFlight),
 }
 
 impl Tally {
@@ -56,7 +67,25 @@ impl Tally {
             status: 0,
             bytes: (0, 0),
             record: None,
+            carried: None,
         }
+    }
+
+    /// Under a policy or a limit.
+    pub fn carried(&mut self, carried: Carried) {
+        self.carried = Some(carried);
+    }
+
+    /// A further try goes to another endpoint, or to the same; the one before has failed.
+    pub fn tried_again(&mut self, picked: Picked) {
+        let breaker = self.has_breaker();
+        if let Some(before) = self.picked.replace(picked) {
+            before.finish_now(!breaker);
+        }
+    }
+
+    fn has_breaker(&self) -> bool {
+        matches!(&self.carried, Some(Carried::Policy(carrier, _)) if carrier.has_breaker())
     }
 
     /// Another endpoint serves; the one before is told that it refused the connection. The request stays counted under the labels it
@@ -112,9 +141,9 @@ impl Tally {
         self.refused(reason, status, None);
     }
 
-    /// The same in gRPC's terms: status 200, and the reason's code in the trailers.
-    pub fn refuse_grpc(self, reason: ErrorReason) {
-        self.refused(reason, 200, Some(reason.grpc()));
+    /// The same in gRPC's terms: status 200, and a code, mostly the reason's, in the trailers.
+    pub fn refuse_grpc(self, reason: ErrorReason, code: u16) {
+        self.refused(reason, 200, Some(code));
     }
 
     fn refused(mut self, reason: ErrorReason, status: u16, grpc: Option<u16>) {
@@ -143,8 +172,14 @@ impl Tally {
             record.finish(&self.proxy.access_log, Ended { status: self.status, request_bytes, response_bytes, error });
         }
         counted.series.finish(Response { status: self.status, grpc, classification, error }, latency);
+        let breaker = self.has_breaker();
         if let (Some(picked), Some(failed)) = (self.picked.take(), failed) {
-            picked.finish(Outcome { latency_ns: latency, failed });
+            // A route that always fails must not eject the endpoints that serve the others.
+            picked.finish(Outcome { latency_ns: latency, failed: failed && !breaker });
+        }
+        if let Some(Carried::Policy(carrier, _permit)) = self.carried.take() {
+            // A server that asks for less is as much in trouble as one that fails.
+            carrier.ended(failed.map(|failed| failed || self.status == 429 || grpc == Some(8)));
         }
     }
 }

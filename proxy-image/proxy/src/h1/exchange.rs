@@ -12,6 +12,7 @@ use super::encode::{self, Persistence};
 use super::head::{ResponseHead, slots};
 use super::pump::{Pump, Stop};
 use crate::buffer::Buffer;
+use crate::carry::{Carry, Clock, Expired, Failure, Progress};
 use crate::exchange::{ErrorReason, Tally};
 use crate::io::Stream;
 
@@ -30,6 +31,8 @@ pub struct Traits {
     pub upgrade: bool,
     /// It is CONNECT.
     pub connect: bool,
+    /// Its body comes only after 100 (Continue).
+    pub expects_continue: bool,
 }
 
 /// How an exchange ended.
@@ -53,6 +56,13 @@ pub enum Ended {
     ClientGone,
     /// A reused connection was dead, and the request may be sent again.
     Stale,
+    /// The try failed, and the request's policy wants another after a pause.
+    Again {
+        /// Before it.
+        pause: Duration,
+        /// The upstream connection may serve again.
+        reusable: bool,
+    },
     /// Nothing has gone to the client: it is to be told.
     Failed(ErrorReason),
     /// Something has gone to the client, and the rest will not come.
@@ -62,6 +72,27 @@ pub enum Ended {
         /// Why.
         reason: ErrorReason,
     },
+}
+
+/// What became of a head.
+enum Read {
+    /// It is not here whole.
+    Partial,
+    /// It goes to the client.
+    Passed,
+    /// It does not, and the try ends.
+    Again(Ended),
+}
+
+fn ask_again(carry: Option<&mut Carry>, others: bool, failure: Failure) -> Option<Ended> {
+    let pause = carry?.again(failure, others)?;
+    Some(Ended::Again { pause, reusable: false })
+}
+
+/// The pause that a server asks for in seconds (RFC 9110 10.2.3); a date is not looked at.
+fn retry_after(head: &ResponseHead<'_, '_>) -> Option<Duration> {
+    let field = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("retry-after"))?;
+    std::str::from_utf8(field.value).ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// An exchange under way.
@@ -86,6 +117,12 @@ pub struct Exchange<'a> {
     pub ending: bool,
     /// How long a half-closed client is believed to wait.
     pub patience: Duration,
+    /// What the request's policy says of another try.
+    pub carry: Option<&'a mut Carry>,
+    /// Another endpoint can be tried.
+    pub others: bool,
+    /// Limits of time.
+    pub clock: Option<&'a mut Clock>,
     /// State of the response.
     pub state: State,
 }
@@ -105,6 +142,11 @@ pub struct State {
 }
 
 impl State {
+    /// A final response has begun to go to the client.
+    fn is_begun(&self) -> bool {
+        self.response.is_some() && !self.interim
+    }
+
     /// Bytes of the response's body passed on so far.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
@@ -113,8 +155,27 @@ impl State {
 }
 
 impl Exchange<'_> {
-    /// Drives both directions.
+    /// Drives both directions until the exchange ends or its time does.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if let Poll::Ready(ended) = self.poll_both(context) {
+            return Poll::Ready(ended);
+        }
+        let Some(clock) = self.clock.as_deref_mut() else { return Poll::Pending };
+        let received = self.state.response.as_ref().map_or(0, Pump::moved);
+        let progress = Progress {
+            sent: self.request.is_done(),
+            answered: self.state.is_begun(),
+            bytes: self.request.moved() + received,
+        };
+        let expired = ready!(clock.poll(context, progress));
+        let again = match expired {
+            Expired::Try => self.again(Failure::Timeout),
+            Expired::Request => None,
+        };
+        Poll::Ready(again.unwrap_or_else(|| self.fail(ErrorReason::Timeout)))
+    }
+
+    fn poll_both(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         if !self.request.is_done() && !self.state.upload_over {
             match self.request.poll(context, self.client, self.input, self.upstream) {
                 Poll::Pending | Poll::Ready(Ok(())) => {}
@@ -151,11 +212,12 @@ impl Exchange<'_> {
             }
             if !self.reply.is_empty() {
                 match self.read_head() {
-                    Ok(true) => continue,
-                    Ok(false) if self.reply.is_full() && !self.reply.grow() => {
+                    Ok(Read::Passed) => continue,
+                    Ok(Read::Again(ended)) => return Poll::Ready(ended),
+                    Ok(Read::Partial) if self.reply.is_full() && !self.reply.grow() => {
                         return Poll::Ready(self.fail(ErrorReason::BadResponse));
                     }
-                    Ok(false) => {}
+                    Ok(Read::Partial) => {}
                     Err(reason) => return Poll::Ready(self.fail(reason)),
                 }
             }
@@ -168,10 +230,10 @@ impl Exchange<'_> {
     }
 
     /// Takes a head off the reply, if it is complete, and makes of it what the client gets.
-    fn read_head(&mut self) -> Result<bool, ErrorReason> {
+    fn read_head(&mut self) -> Result<Read, ErrorReason> {
         let mut slots = slots();
         let bytes = self.reply.bytes();
-        let Some(head) = ResponseHead::parse(bytes, &mut slots)? else { return Ok(false) };
+        let Some(head) = ResponseHead::parse(bytes, &mut slots)? else { return Ok(Read::Partial) };
         let (length, status) = (head.length, head.status);
         let mut out = Buffer::default();
         if head.is_interim() {
@@ -182,7 +244,20 @@ impl Exchange<'_> {
                 self.state.interim = true;
             }
             self.reply.consume(length);
-            return Ok(true);
+            return Ok(Read::Passed);
+        }
+        if self.carry.is_some() && self.request.is_repeatable() && status >= 400 {
+            let after = retry_after(&head);
+            if let Some(Ended::Again { pause, .. }) =
+                ask_again(self.carry.as_deref_mut(), self.others, Failure::Status(status, after))
+            {
+                // What is left of the response is at hand: the connection need not end with it.
+                let body = Body::of_response(&head, self.traits.bodyless, false);
+                let rest = self.reply.len().saturating_sub(length);
+                let whole = body.is_done() || matches!(body, Body::Length(size) if u64::try_from(rest) == Ok(size));
+                let reusable = whole && head.keeps_alive() && self.request.is_done();
+                return Ok(Read::Again(Ended::Again { pause, reusable }));
+            }
         }
         if status == 101 && !self.traits.upgrade {
             return Err(ErrorReason::BadResponse);
@@ -205,7 +280,10 @@ impl Exchange<'_> {
         self.tally.head(status);
         self.state.status = status;
         self.state.response = Some(Pump::new(out, body));
-        Ok(true)
+        if let (Some(carry), 200..500) = (&self.carry, status) {
+            carry.succeeded();
+        }
+        Ok(Read::Passed)
     }
 
     fn complete(&self) -> Ended {
@@ -220,7 +298,7 @@ impl Exchange<'_> {
     }
 
     /// The upstream ended before its final response was complete.
-    fn lost(&self, error: Option<&io::Error>) -> Ended {
+    fn lost(&mut self, error: Option<&io::Error>) -> Ended {
         let untouched = self.reused && !self.state.answered && self.request.is_repeatable();
         // A peer proxy ends an idle connection in TLS's own terms before it closes and then serves nothing more on it, so whatever it
         // had not answered it has not passed on either. Any other server may have acted before it closed.
@@ -228,7 +306,13 @@ impl Exchange<'_> {
         if untouched && (self.traits.idempotent || refused) {
             return Ended::Stale;
         }
-        self.fail(ErrorReason::Upstream)
+        self.again(Failure::Connection).unwrap_or_else(|| self.fail(ErrorReason::Upstream))
+    }
+
+    /// Another try, if the request can be made again and its policy wants one.
+    fn again(&mut self, failure: Failure) -> Option<Ended> {
+        let possible = !self.state.is_begun() && self.request.is_repeatable();
+        possible.then(|| ask_again(self.carry.as_deref_mut(), self.others, failure)).flatten()
     }
 
     fn fail(&self, reason: ErrorReason) -> Ended {

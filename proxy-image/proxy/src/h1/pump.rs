@@ -52,6 +52,57 @@ impl Pump {
         self.streamed == 0
     }
 
+    /// Takes as much of the body as has come and fits into `limit` bytes to what is kept for another try; ready when that is all of it, or when more
+    /// would not fit.
+    ///
+    /// # Errors
+    /// The sender ended too soon, or its chunks break their grammar.
+    pub fn poll_keep(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        input: &mut Buffer,
+        limit: usize,
+    ) -> Poll<Result<(), Stop>> {
+        loop {
+            if self.body.is_done() || self.head.len() >= limit {
+                return Poll::Ready(Ok(()));
+            }
+            if input.is_empty() {
+                match input.poll_fill(source, context) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(_) => return Poll::Ready(Err(Stop::Source)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            let step = self.body.step(input.bytes()).map_err(|_| Stop::Malformed)?;
+            input.consume(step.skip);
+            self.head.push(input.bytes().get(..step.forward).unwrap_or_default());
+            input.consume(step.forward);
+        }
+    }
+
+    /// What is left of a body whose length is known.
+    #[must_use]
+    pub fn body_length(&self) -> Option<u64> {
+        match self.body {
+            Body::Length(length) => Some(length),
+            _ => None,
+        }
+    }
+
+    /// All of the message is kept and can be sent again.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// Bytes written of what is kept, and of the body after it.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.streamed + u64::try_from(self.sent).unwrap_or_default()
+    }
+
     /// Begins again, on another connection.
     pub fn rewind(&mut self) {
         (self.sent, self.flushed) = (0, false);

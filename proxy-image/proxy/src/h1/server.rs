@@ -14,9 +14,10 @@ use super::body::Body;
 use super::encode::{self, Added};
 use super::exchange::{Ended, Exchange, State, Traits};
 use super::head::{RequestHead, slots};
-use super::pump::Pump;
+use super::pump::{Pump, Stop};
 use crate::access_log::Version;
 use crate::buffer::{Buffer, SIZE};
+use crate::carry::{Carry, Clock, Reserved};
 use crate::exchange::{End, ErrorReason, Plan, Refused, Session};
 use crate::io::Stream;
 use crate::preamble::Protocol;
@@ -52,8 +53,13 @@ pub async fn serve(stream: Stream, session: Rc<Session>) {
             After::Tunnel(upstream, reply) => {
                 let Connection { stream, input, session } = connection;
                 let relay = tcp::Relay { sent: input, received: reply, line: None };
-                // Nothing is watched, so nothing is refused.
-                let _ = Box::pin(relay.run(stream, upstream, &session)).await;
+                let age = session.time_left();
+                let relayed = Box::pin(relay.run(stream, upstream, &session));
+                // Nothing is watched, so nothing is refused. What was upgraded can only be cut.
+                match age {
+                    Some(left) => drop(tokio::time::timeout(left, relayed).await),
+                    None => drop(relayed.await),
+                }
                 return;
             }
         }
@@ -91,6 +97,16 @@ enum After {
     Close,
     Gone,
     Tunnel(Stream, Buffer),
+}
+
+async fn wait(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+}
+
+fn allows(clock: Option<&Clock>, pause: Duration) -> bool {
+    clock.is_none_or(|clock| clock.allows(pause))
 }
 
 impl Connection {
@@ -153,6 +169,7 @@ impl Connection {
             keeps_alive: head.keeps_alive(),
             upgrade: head.wants_upgrade(),
             connect: head.is_connect(),
+            expects_continue: head.fields.expects_continue,
         };
         let mut body = Body::of_request(&head);
         let length = head.length;
@@ -177,12 +194,25 @@ impl Connection {
         let keep = traits.keeps_alive && !traits.http10 && whole;
         let mut plan = match decision {
             Ok(plan) => plan,
-            Err(Refused { reason, status, tally }) => {
+            Err(Refused { reason, status, tally, delay, .. }) => {
+                wait(delay).await;
                 tally.refuse_with(reason, status);
                 return self.explained(reason, status, keep).await;
             }
         };
+        wait(plan.delay).await;
         let proxy = Rc::clone(self.session.proxy());
+        let timeouts = plan.carry.as_ref().map(Carry::timeouts).unwrap_or_default();
+        let mut clock = Clock::start(timeouts, None);
+        let _room = match self.keep_body(&mut pump, &plan, traits, clock.as_ref()).await {
+            Ok(room) => room,
+            Err(None) => return After::Gone,
+            Err(Some(reason)) => {
+                plan.tally.refuse(reason);
+                return self.explained(reason, reason.status(), false).await;
+            }
+        };
+        let keep = keep || (traits.keeps_alive && !traits.http10 && pump.is_kept());
         let mut stale = 0;
         loop {
             let pooled = proxy.http1.take(&plan.target);
@@ -190,18 +220,32 @@ impl Connection {
             let mut upstream = match pooled {
                 Some(upstream) => upstream,
                 // Boxed, so that a connection does not hold room for a handshake all its life.
-                None => match Box::pin(proxy.dial(&plan.target, Protocol::Http1)).await {
-                    Ok(upstream) => {
-                        plan.tally.connected();
-                        upstream
+                None => {
+                    let dial = Box::pin(proxy.dial(&plan.target, Protocol::Http1));
+                    match Clock::bound(clock.as_ref(), dial).await {
+                        Some(Ok(upstream)) => {
+                            plan.tally.connected();
+                            upstream
+                        }
+                        Some(Err(_)) if plan.another() => continue,
+                        dialled => {
+                            let reason = dialled.and_then(Result::err).unwrap_or(ErrorReason::Timeout);
+                            let pause = plan.after(reason).filter(|pause| allows(clock.as_ref(), *pause));
+                            if let Some(pause) = pause {
+                                wait(pause).await;
+                                plan.again();
+                                continue;
+                            }
+                            plan.tally.refuse(reason);
+                            return self.explained(reason, reason.status(), keep).await;
+                        }
                     }
-                    Err(_) if plan.another() => continue,
-                    Err(reason) => {
-                        plan.tally.refuse(reason);
-                        return self.explained(reason, reason.status(), keep).await;
-                    }
-                },
+                }
             };
+            if let Some(clock) = &mut clock {
+                clock.begin_try();
+            }
+            let others = plan.carry.is_some() && plan.has_others();
             let mut reply = Buffer::default();
             let mut exchange = Exchange {
                 client: &mut self.stream,
@@ -214,6 +258,9 @@ impl Connection {
                 reused,
                 ending: self.session.ending(),
                 patience: proxy.config.limits.half_closed,
+                carry: plan.carry.as_mut(),
+                others,
+                clock: clock.as_mut(),
                 state: State::default(),
             };
             let ended = poll_fn(|context| exchange.poll(context)).await;
@@ -234,6 +281,20 @@ impl Connection {
                 Ended::ClientGone => {
                     upstream.reset_on_drop();
                     return After::Gone;
+                }
+                Ended::Again { pause, reusable } => {
+                    if reusable {
+                        proxy.http1.put(&plan.target, upstream);
+                    } else {
+                        upstream.reset_on_drop();
+                        drop(upstream);
+                    }
+                    pump.rewind();
+                    if Clock::bound(clock.as_ref(), wait(pause)).await.is_none() {
+                        plan.tally.refuse(ErrorReason::Timeout);
+                        return self.explained(ErrorReason::Timeout, 504, keep).await;
+                    }
+                    plan.again();
                 }
                 Ended::Stale if stale < STALE => {
                     stale += 1;
@@ -256,6 +317,34 @@ impl Connection {
                     return After::Gone;
                 }
             }
+        }
+    }
+
+    /// Takes in the body of a request that may have to be sent again, if it is short enough and there is room; the room is held as long as the result.
+    ///
+    /// # Errors
+    /// The answer to a body that breaks its grammar or does not come in time; None: the client is gone.
+    async fn keep_body(
+        &mut self,
+        pump: &mut Pump,
+        plan: &Plan,
+        traits: Traits,
+        clock: Option<&Clock>,
+    ) -> Result<Option<Reserved>, Option<ErrorReason>> {
+        let limit = plan.carry.as_ref().and_then(Carry::keeps).filter(|limit| *limit > 0);
+        // Whoever waits for 100 (Continue) sends nothing before a server has said it.
+        let Some(limit) = limit.filter(|_| !pump.is_kept() && !traits.expects_continue) else { return Ok(None) };
+        if pump.body_length().is_some_and(|length| length > u64::try_from(limit).unwrap_or(u64::MAX)) {
+            return Ok(None);
+        }
+        let Some(room) = self.session.proxy().carriers.room().reserve(limit) else { return Ok(None) };
+        let limit = limit.saturating_add(pump.head.len());
+        let kept = poll_fn(|context| pump.poll_keep(context, &mut self.stream, &mut self.input, limit));
+        match Clock::bound(clock, kept).await {
+            Some(Ok(())) => Ok(Some(room)),
+            Some(Err(Stop::Malformed)) => Err(Some(ErrorReason::BadRequest)),
+            Some(Err(_)) => Err(None),
+            None => Err(Some(ErrorReason::Timeout)),
         }
     }
 

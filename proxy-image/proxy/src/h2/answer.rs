@@ -14,13 +14,30 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Answers and counts. gRPC gets a trailers-only response: status 200 with the reason's code, which is what its clients read.
-pub(super) fn refuse(respond: &mut SendResponse<Bytes>, grpc: bool, reason: ErrorReason, status: u16, tally: Tally) {
+pub(super) fn refuse(respond: &mut SendResponse<Bytes>, grpc: bool, reason: ErrorReason, tally: Tally) {
+    let (status, code) = (reason.status(), reason.grpc());
+    refuse_with(respond, grpc, Answer { reason, status, code }, tally);
+}
+
+/// What the proxy answers with where a route or a fault says so.
+pub(super) struct Answer {
+    /// Why.
+    pub(super) reason: ErrorReason,
+    /// For HTTP.
+    pub(super) status: u16,
+    /// For gRPC.
+    pub(super) code: u16,
+}
+
+/// The same with other statuses than the reason's own.
+pub(super) fn refuse_with(respond: &mut SendResponse<Bytes>, grpc: bool, answer: Answer, tally: Tally) {
+    let Answer { reason, status, code } = answer;
     let mut response = Response::new(());
     let headers = response.headers_mut();
     headers.insert(WEFT_ERROR, HeaderValue::from_static(reason.name()));
     if grpc {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(GRPC_STATUS, HeaderValue::from(reason.grpc()));
+        headers.insert(GRPC_STATUS, HeaderValue::from(code));
         headers.insert(GRPC_MESSAGE, HeaderValue::from_static(reason.name()));
     } else {
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -28,15 +45,19 @@ pub(super) fn refuse(respond: &mut SendResponse<Bytes>, grpc: bool, reason: Erro
     // A client that is gone needs no answer; the count stays what was decided.
     let _ = respond.send_response(response, true);
     if grpc {
-        tally.refuse_grpc(reason);
+        tally.refuse_grpc(reason, code);
     } else {
         tally.refuse_with(reason, status);
     }
 }
 
-/// Ends a response whose upstream broke in the middle: gRPC is told in trailers, everything else by a reset. Returns the gRPC status told.
-pub(super) fn break_off(download: &mut SendStream<Bytes>, grpc: bool, reason: Option<Reason>) -> Option<u16> {
-    let why = ErrorReason::Upstream;
+/// Ends a response that broke in the middle: gRPC is told in trailers, everything else by a reset. Returns the gRPC status told.
+pub(super) fn break_off(
+    download: &mut SendStream<Bytes>,
+    grpc: bool,
+    why: ErrorReason,
+    reason: Option<Reason>,
+) -> Option<u16> {
     if grpc {
         let mut trailers = HeaderMap::new();
         trailers.insert(GRPC_STATUS, HeaderValue::from(why.grpc()));

@@ -8,7 +8,6 @@ use ::h2::{Error, Reason, RecvStream, SendStream};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::SEND_BUFFER;
 use super::headers::strip_hop_by_hop;
 
 /// Which side ended a body before its end.
@@ -24,14 +23,30 @@ pub(super) enum Broken {
 pub(super) struct Source<'a> {
     stream: RecvStream,
     kept: Option<Kept>,
-    /// Set once nobody will rewind any more.
-    settled: Option<&'a Cell<bool>>,
+    keeping: Option<&'a Keeping>,
+    ahead: Option<Ahead>,
+}
+
+/// What both sides of an exchange know of a body that is kept.
+#[derive(Default)]
+pub(super) struct Keeping {
+    /// Nobody will rewind any more.
+    pub(super) settled: Cell<bool>,
+    /// It was too long: it cannot be rewound.
+    pub(super) lost: Cell<bool>,
+}
+
+/// What was read to see how a response goes on, and is still to be passed on.
+pub(super) enum Ahead {
+    Data(Bytes),
+    End(Option<HeaderMap>),
 }
 
 #[derive(Default)]
 struct Kept {
     chunks: Vec<Bytes>,
     size: usize,
+    limit: usize,
     /// Index of the next chunk to read again; the number of chunks when the stream itself is next.
     next: usize,
     trailers: Option<Option<HeaderMap>>,
@@ -40,12 +55,18 @@ struct Kept {
 impl<'a> Source<'a> {
     /// Read once.
     pub(super) fn once(stream: RecvStream) -> Self {
-        Self { stream, kept: None, settled: None }
+        Self { stream, kept: None, keeping: None, ahead: None }
     }
 
-    /// Can be rewound until `settled`, as long as no more than [`SEND_BUFFER`] bytes were read.
-    pub(super) fn rewindable(stream: RecvStream, settled: &'a Cell<bool>) -> Self {
-        Self { stream, kept: Some(Kept::default()), settled: Some(settled) }
+    /// Read once, with what was already read of it.
+    pub(super) fn begun(stream: RecvStream, ahead: Ahead) -> Self {
+        Self { ahead: Some(ahead), ..Self::once(stream) }
+    }
+
+    /// Can be rewound until `keeping` says that it is settled, as long as no more than `limit` bytes were read.
+    pub(super) fn rewindable(stream: RecvStream, keeping: &'a Keeping, limit: usize) -> Self {
+        let kept = Some(Kept { limit, ..Kept::default() });
+        Self { stream, kept, keeping: Some(keeping), ahead: None }
     }
 
     /// Begins anew; false when that is not possible any more.
@@ -73,7 +94,15 @@ impl<'a> Source<'a> {
             kept.next += 1;
             return Poll::Ready(Some(Ok((chunk.clone(), false))));
         }
-        if self.settled.is_some_and(Cell::get) {
+        match self.ahead.take() {
+            Some(Ahead::Data(chunk)) => return Poll::Ready(Some(Ok((chunk, true)))),
+            Some(end) => {
+                self.ahead = Some(end);
+                return Poll::Ready(None);
+            }
+            None => {}
+        }
+        if self.keeping.is_some_and(|keeping| keeping.settled.get()) {
             self.kept = None;
         }
         self.stream.poll_data(context).map(|data| {
@@ -89,8 +118,11 @@ impl<'a> Source<'a> {
     fn keep(&mut self, chunk: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
         kept.size += chunk.len();
-        if kept.size > SEND_BUFFER {
+        if kept.size > kept.limit {
             self.kept = None;
+            if let Some(keeping) = self.keeping {
+                keeping.lost.set(true);
+            }
         } else if !chunk.is_empty() {
             kept.chunks.push(chunk.clone());
             kept.next = kept.chunks.len();
@@ -99,6 +131,9 @@ impl<'a> Source<'a> {
 
     async fn trailers(&mut self) -> Result<Option<HeaderMap>, Error> {
         if let Some(trailers) = self.kept.as_ref().and_then(|kept| kept.trailers.clone()) {
+            return Ok(trailers);
+        }
+        if let Some(Ahead::End(trailers)) = self.ahead.take() {
             return Ok(trailers);
         }
         let trailers = poll_fn(|context| self.stream.poll_trailers(context)).await?;

@@ -1,5 +1,7 @@
 //! Heads as they are passed on (RFC 9113 8.2.2, 8.3.1), and the view of them that decisions are made on.
 
+use std::time::Duration;
+
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
@@ -13,6 +15,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const WEFT_CLIENT_ID: HeaderName = HeaderName::from_static(CLIENT_ID);
 const L5D_CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// A request's head, borrowed.
 pub(super) struct View<'a>(pub(super) &'a request::Parts);
@@ -49,6 +53,30 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 /// The `grpc-status` of trailers, or of the head of a response without a body.
 pub(super) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
     headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// The client's deadline: up to eight digits and a unit (gRPC over HTTP/2, Requests). What cannot be read sets none.
+pub(super) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count.saturating_mul(3_600)),
+        "M" => Duration::from_secs(count.saturating_mul(60)),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// The pause that a gRPC server asks for before another try.
+pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(GRPC_PUSHBACK)?.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
 /// Takes away what belongs to one connection. `te: trailers` is the one such field HTTP/2 passes on, and gRPC insists on it.

@@ -56,8 +56,17 @@ where
     // The application's own requests go on while the proxy drains: it may still need them to end in order.
     let drains = session.direction() == Direction::Inbound;
     let mut draining = false;
+    // Gently, so that a client which stays for long finds new pods.
+    let age = session.time_left();
+    let aged = async {
+        match age {
+            Some(left) => tokio::time::sleep(left).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::pin! {
         let alive = alive;
+        let aged = aged;
         let started = proxy.drain.started();
         let closed = proxy.drain.closed();
     }
@@ -78,6 +87,10 @@ where
                 None => return,
             },
             () = &mut started, if drains && !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
+            () = &mut aged, if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }

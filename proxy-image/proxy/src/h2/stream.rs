@@ -4,19 +4,23 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ::h2::client::ResponseFuture;
 use ::h2::server::SendResponse;
 use ::h2::{Reason, RecvStream, SendStream};
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, Response, request};
 
-use super::answer::{self, refuse};
-use super::body::{Broken, Source, copy};
+use super::SEND_BUFFER;
+use super::answer::{self, Answer, refuse, refuse_with};
+use super::body::{Ahead, Broken, Keeping, Source, copy};
 use super::clients::Slot;
-use super::headers::{View, grpc_status, is_grpc, prepare, strip_hop_by_hop};
-use crate::exchange::{End, ErrorReason, Plan, Session};
+use super::headers::{View, grpc_status, grpc_timeout, is_grpc, prepare, pushback, strip_hop_by_hop};
+use crate::carry::{Carry, Clock, Expired, Failure, Progress};
+use crate::exchange::{Direction, End, ErrorReason, Plan, Refused, Session};
 
 /// Times that one request is sent to an upstream which provably has not looked at it.
 const TRIES: usize = 3;
@@ -27,18 +31,36 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     let grpc = is_grpc(&parts.headers);
     let mut plan = match session.decide(&View(&parts)) {
         Ok(plan) => plan,
-        Err(refused) => return refuse(&mut respond, grpc, refused.reason, refused.status, refused.tally),
+        Err(Refused { reason, status, grpc: code, delay, tally }) => {
+            if !pause(&mut respond, None, delay).await {
+                return;
+            }
+            return refuse_with(&mut respond, grpc, Answer { reason, status, code }, *tally);
+        }
     };
     if let Err(reason) = prepare(&mut parts, &plan.target, session.identity_header()) {
-        return refuse(&mut respond, grpc, reason, reason.status(), plan.tally);
+        return refuse(&mut respond, grpc, reason, plan.tally);
     }
-    let settled = Cell::new(false);
-    let mut body = Source::rewindable(body, &settled);
+    let deadline = if grpc && session.direction() == Direction::Outbound { grpc_timeout(&parts.headers) } else { None };
+    let timeouts = plan.carry.as_ref().map(Carry::timeouts).unwrap_or_default();
+    let mut clock = Clock::start(timeouts, deadline);
+    let delay = plan.delay;
+    if !pause(&mut respond, clock.as_ref(), delay).await {
+        return;
+    }
+    let keeping = Keeping::default();
+    // What every stream may keep is bounded by their number; what a policy wants beyond is taken from what all share.
+    let keeps =
+        plan.carry.as_ref().and_then(Carry::keeps).filter(|keeps| *keeps > SEND_BUFFER && !body.is_end_stream());
+    let room = keeps.and_then(|keeps| session.proxy().carriers.room().reserve(keeps));
+    let limit = keeps.filter(|_| room.is_some()).unwrap_or(SEND_BUFFER);
+    let mut body = Source::rewindable(body, &keeping, limit);
     let bytes = Bodies::default();
     let mut tries = 1;
     let verdict = loop {
         let opened = {
             let open = pin!(open(session, &mut plan, &parts, body.is_end()));
+            let open = pin!(Clock::bound(clock.as_ref(), open));
             tokio::select! {
                 biased;
                 opened = open => opened,
@@ -46,11 +68,40 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
             }
         };
         let (opened, slot) = match opened {
-            Ok(opened) => opened,
-            Err(reason) => break Verdict::Answer(reason),
+            Some(Ok(opened)) => opened,
+            None => break Verdict::Answer(ErrorReason::Timeout),
+            Some(Err(reason)) => match plan.after(reason) {
+                Some(wait) if pause(&mut respond, clock.as_ref(), wait).await => {
+                    plan.again();
+                    continue;
+                }
+                _ => break Verdict::Answer(reason),
+            },
         };
-        let attempt = Attempt { respond: &mut respond, plan: &mut plan, settled: &settled, bytes: &bytes, grpc };
+        if let Some(clock) = &mut clock {
+            clock.begin_try();
+        }
+        let others = plan.carry.is_some() && plan.has_others();
+        let attempt = Attempt {
+            respond: &mut respond,
+            plan: &mut plan,
+            keeping: &keeping,
+            bytes: &bytes,
+            clock: clock.as_mut(),
+            grpc,
+            others,
+        };
         match attempt.run(opened, &slot, &mut body).await {
+            Verdict::Again(wait) => {
+                drop(slot);
+                if !body.rewind() {
+                    break Verdict::Answer(ErrorReason::Upstream);
+                }
+                if !pause(&mut respond, clock.as_ref(), wait).await {
+                    break Verdict::Answer(ErrorReason::Timeout);
+                }
+                plan.again();
+            }
             Verdict::Unseen(reset) => {
                 let safe = reset || parts.method.is_idempotent();
                 if !safe || tries >= TRIES || !body.rewind() {
@@ -64,9 +115,20 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     plan.tally.bytes(bytes.request.get(), bytes.response.get());
     match verdict {
         Verdict::Ended(end) => plan.tally.finish(end),
-        Verdict::Answer(reason) => refuse(&mut respond, grpc, reason, reason.status(), plan.tally),
+        Verdict::Answer(reason) => refuse(&mut respond, grpc, reason, plan.tally),
         // The tally counts that when it is dropped.
-        Verdict::ClientGone | Verdict::Unseen(_) => {}
+        Verdict::ClientGone | Verdict::Unseen(_) | Verdict::Again(_) => {}
+    }
+}
+
+/// Waits; false when the client has gone or the request's time is over before.
+async fn pause(respond: &mut SendResponse<Bytes>, clock: Option<&Clock>, pause: Duration) -> bool {
+    if pause.is_zero() {
+        return true;
+    }
+    tokio::select! {
+        waited = Clock::bound(clock, tokio::time::sleep(pause)) => waited.is_some(),
+        _ = poll_fn(|context| respond.poll_reset(context)) => false,
     }
 }
 
@@ -86,6 +148,8 @@ enum Verdict {
     /// The upstream has not processed the request: for certain when it reset the stream with REFUSED_STREAM (true), very probably when it
     /// said GOAWAY (false).
     Unseen(bool),
+    /// The try failed, and the request's policy wants another after a pause.
+    Again(Duration),
     /// Nobody waits for a response.
     ClientGone,
 }
@@ -142,21 +206,25 @@ type Sent = Result<Option<HeaderMap>, Broken>;
 struct Attempt<'a> {
     respond: &'a mut SendResponse<Bytes>,
     plan: &'a mut Plan,
-    settled: &'a Cell<bool>,
+    keeping: &'a Keeping,
     bytes: &'a Bodies,
+    clock: Option<&'a mut Clock>,
     grpc: bool,
+    /// Another endpoint can be tried.
+    others: bool,
 }
 
 /// What ended the wait for a response's head.
 enum Head {
     Response(Response<RecvStream>),
     Failed(::h2::Error),
+    Expired(Expired),
     ClientGone,
 }
 
 impl Attempt<'_> {
     /// Passes the request on while waiting for the response, then the response. `_slot` counts the stream until both are over.
-    async fn run(self, opened: Opened, _slot: &Slot, body: &mut Source<'_>) -> Verdict {
+    async fn run(mut self, opened: Opened, _slot: &Slot, body: &mut Source<'_>) -> Verdict {
         let Opened { mut response, mut upload, whole } = opened;
         let mut sending = pin!(async {
             if whole {
@@ -182,29 +250,78 @@ impl Attempt<'_> {
             while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
                 pass_interim(self.respond, interim);
             }
-            Pin::new(&mut response).poll(context).map(|result| match result {
-                Ok(response) => Head::Response(response),
-                Err(error) => Head::Failed(error),
-            })
+            match Pin::new(&mut response).poll(context) {
+                Poll::Ready(Ok(response)) => return Poll::Ready(Head::Response(response)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Head::Failed(error)),
+                Poll::Pending => {}
+            }
+            expired(self.clock.as_deref_mut(), self.bytes, context, (whole || sent.is_some(), false)).map(Head::Expired)
         });
         let response = match head.await {
             Head::Response(response) => response,
             Head::ClientGone => return Verdict::ClientGone,
-            Head::Failed(error) => return unanswered(&error),
+            Head::Expired(Expired::Request) => return Verdict::Answer(ErrorReason::Timeout),
+            Head::Expired(Expired::Try) => {
+                return again(self.plan, self.keeping, self.others, Failure::Timeout)
+                    .unwrap_or(Verdict::Answer(ErrorReason::Timeout));
+            }
+            Head::Failed(error) => {
+                let verdict = unanswered(&error);
+                let broken = matches!(verdict, Verdict::Answer(_));
+                let mut again = || again(self.plan, self.keeping, self.others, Failure::Connection);
+                return if broken { again().unwrap_or(verdict) } else { verdict };
+            }
         };
-        self.settled.set(true);
-        let (mut parts, from) = response.into_parts();
+        if let Some(verdict) = retried(&response, self.plan, self.keeping, self.others, self.grpc) {
+            return verdict;
+        }
+        let (mut parts, mut from) = response.into_parts();
         strip_hop_by_hop(&mut parts.headers);
         let (status, in_head) = (parts.status.as_u16(), grpc_status(&parts.headers));
         let ended = from.is_end_stream();
+        let looks = self.grpc && self.plan.carry.as_ref().is_some_and(Carry::looks_at_trailers);
+        let mut from = if looks && !ended && (whole || matches!(sent, Some(Ok(_)))) && !self.keeping.lost.get() {
+            let next = poll_fn(|context| {
+                if self.respond.poll_reset(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                match peek(&mut from, context) {
+                    Poll::Ready(ahead) => Poll::Ready(Some(Ok(ahead))),
+                    Poll::Pending => {
+                        expired(self.clock.as_deref_mut(), self.bytes, context, (true, true)).map(|_| Some(Err(())))
+                    }
+                }
+            });
+            match next.await {
+                None => return Verdict::ClientGone,
+                Some(Err(())) => return Verdict::Answer(ErrorReason::Timeout),
+                Some(Ok(Ok(ahead))) => {
+                    if let Ahead::End(Some(trailers)) = &ahead
+                        && let Some(code) = grpc_status(trailers)
+                        && let Some(verdict) =
+                            again(self.plan, self.keeping, self.others, Failure::Grpc(code, pushback(trailers)))
+                    {
+                        return verdict;
+                    }
+                    Source::begun(from, ahead)
+                }
+                Some(Ok(Err(_))) => {
+                    return again(self.plan, self.keeping, self.others, Failure::Connection)
+                        .unwrap_or(Verdict::Answer(ErrorReason::Upstream));
+                }
+            }
+        } else {
+            Source::once(from)
+        };
+        self.keeping.settled.set(true);
         let Ok(mut download) = self.respond.send_response(Response::from_parts(parts, ()), ended) else {
             return Verdict::ClientGone;
         };
         if ended {
+            told(self.plan, status, in_head);
             return Verdict::Ended(End { status, grpc: in_head, error: None });
         }
         self.plan.tally.head(status);
-        let mut from = Source::once(from);
         let received = {
             let mut receiving = pin!(copy(&mut from, &mut download, &self.bytes.response));
             // The response's end ends the exchange, whether the request is whole or not (RFC 9113 8.1).
@@ -217,21 +334,82 @@ impl Attempt<'_> {
                 if client_left(sent.as_ref()) {
                     return Poll::Ready(None);
                 }
-                receiving.as_mut().poll(context).map(Some)
+                if let Poll::Ready(received) = receiving.as_mut().poll(context) {
+                    return Poll::Ready(Some(Ok(received)));
+                }
+                expired(self.clock.as_deref_mut(), self.bytes, context, (whole || sent.is_some(), true))
+                    .map(|_| Some(Err(())))
             })
             .await
         };
         match received {
-            Some(Ok(trailers)) => {
+            Some(Ok(Ok(trailers))) => {
                 let grpc = trailers.as_ref().and_then(grpc_status).or(in_head);
+                told(self.plan, status, grpc);
                 Verdict::Ended(End { status, grpc, error: None })
             }
-            Some(Err(Broken::Sender(reason))) => {
-                let grpc = answer::break_off(&mut download, self.grpc, reason);
+            Some(Ok(Err(Broken::Sender(reason)))) => {
+                let grpc = answer::break_off(&mut download, self.grpc, ErrorReason::Upstream, reason);
                 Verdict::Ended(End { status, grpc: grpc.or(in_head), error: Some(ErrorReason::Upstream) })
             }
-            Some(Err(Broken::Receiver)) | None => Verdict::ClientGone,
+            Some(Err(())) => {
+                let grpc = answer::break_off(&mut download, self.grpc, ErrorReason::Timeout, Some(Reason::CANCEL));
+                Verdict::Ended(End { status, grpc: grpc.or(in_head), error: Some(ErrorReason::Timeout) })
+            }
+            Some(Ok(Err(Broken::Receiver))) | None => Verdict::ClientGone,
         }
+    }
+}
+
+/// Whether a limit of time is reached; `progress`: the request is sent, the head of the response is here.
+fn expired(
+    clock: Option<&mut Clock>,
+    bytes: &Bodies,
+    context: &mut Context<'_>,
+    (sent, answered): (bool, bool),
+) -> Poll<Expired> {
+    let Some(clock) = clock else { return Poll::Pending };
+    clock.poll(context, Progress { sent, answered, bytes: bytes.request.get() + bytes.response.get() })
+}
+
+/// Another try, if the request can be made again and its policy wants one.
+fn again(plan: &mut Plan, keeping: &Keeping, others: bool, failure: Failure) -> Option<Verdict> {
+    if keeping.lost.get() {
+        return None;
+    }
+    plan.carry.as_mut()?.again(failure, others).map(Verdict::Again)
+}
+
+/// The client has its response.
+fn told(plan: &Plan, status: u16, grpc: Option<u16>) {
+    if let (Some(carry), 200..500, None | Some(0)) = (&plan.carry, status, grpc) {
+        carry.succeeded();
+    }
+}
+
+/// What a response's head alone says of another try.
+fn retried(
+    response: &Response<RecvStream>,
+    plan: &mut Plan,
+    keeping: &Keeping,
+    others: bool,
+    grpc: bool,
+) -> Option<Verdict> {
+    plan.carry.as_ref()?;
+    let headers = response.headers();
+    if grpc && let Some(code) = grpc_status(headers) {
+        return again(plan, keeping, others, Failure::Grpc(code, pushback(headers)));
+    }
+    let status = response.status().as_u16();
+    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    (status >= 400).then(|| again(plan, keeping, others, Failure::Status(status, after.map(Duration::from_secs))))?
+}
+
+/// The next piece of a response: data, or its end.
+fn peek(from: &mut RecvStream, context: &mut Context<'_>) -> Poll<Result<Ahead, ::h2::Error>> {
+    match ready!(from.poll_data(context)) {
+        Some(data) => Poll::Ready(data.map(Ahead::Data)),
+        None => from.poll_trailers(context).map_ok(Ahead::End),
     }
 }
 

@@ -131,6 +131,20 @@ pub mod descriptors {
         INBOUND_DETECT = "inbound_tcp_detect_http_results_total", "Outcomes of protocol detection on inbound connections.";
         /// `result`.
         OUTBOUND_DETECT = "outbound_tcp_detect_http_results_total", "Outcomes of protocol detection on outbound connections.";
+        /// `policy_*`, `rule`.
+        RETRIES = "outbound_http_route_retry_requests_total", "Further tries of requests.";
+        /// `policy_*`, `rule`.
+        RETRY_SUCCESSES = "outbound_http_route_retry_successes_total", "Requests that succeeded at a further try.";
+        /// `policy_*`, `rule`.
+        RETRIES_OVER_BUDGET = "outbound_http_route_retry_overflow_total", "Further tries that the budget did not allow.";
+        /// `policy_*`, `rule`.
+        BREAKER_OPENED = "outbound_http_circuit_opened_total", "Times that the circuit breaker of a policy opened.";
+        /// `policy_*`, `rule`.
+        POLICY_SHED = "outbound_http_shed_total", "Requests answered 503 because a limit was reached or a circuit was open.";
+        /// `policy_*`, `rule`.
+        FAULTS = "outbound_http_faults_total", "Faults injected on purpose.";
+        /// `srv_*`.
+        INBOUND_SHED = "inbound_http_shed_total", "Requests answered 503 because the application had its limit under way.";
         /// `reason`.
         ACCESS_LOG_DROPPED = "access_log_dropped_total", "Access log lines dropped because the reader of the output was too slow.";
     }

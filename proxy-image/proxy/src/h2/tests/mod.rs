@@ -1,6 +1,7 @@
 //! Real HTTP/2 clients and servers around the production code: the client over a pipe, servers on loopback.
 
 mod bodies;
+mod carry;
 mod liveness;
 mod mesh;
 mod requests;
@@ -25,7 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 use weft_control::{Control, ControlSetter};
 use weft_policy::model::{
     Authorization, Backend as Weighted, BackendTarget, Clients, Endpoint, InboundPort, Network, Outbound, OutboundKind,
-    Protocol, Ref, Routed, Transport, Workload,
+    Protocol, Ref, RequestPolicy, Routed, Transport, Workload,
 };
 use weft_policy::{Client, ClientTls};
 
@@ -165,6 +166,7 @@ async fn send(to: &mut SendStream<Bytes>, mut chunk: Bytes) -> Result<(), ()> {
 struct World {
     proxy: Rc<Proxy>,
     setter: ControlSetter,
+    policies: RefCell<Vec<Arc<RequestPolicy>>>,
 }
 
 fn reference(kind: &str, name: &str) -> Ref {
@@ -182,7 +184,8 @@ impl World {
 
     fn with(config: Config) -> Self {
         let (control, setter) = Control::memory();
-        let world = Self { proxy: Proxy::new(config, control, Metrics::new(Limits::default())), setter };
+        let proxy = Proxy::new(config, control, Metrics::new(Limits::default()));
+        let world = Self { proxy, setter, policies: RefCell::default() };
         world.set_authorizations(Vec::new());
         world
     }
@@ -193,6 +196,10 @@ impl World {
 
     fn set_workload(&self, authorizations: Vec<Authorization>, inbound_ports: Vec<u16>) {
         let port = InboundPort { server: reference("server", "web"), authorizations, ..InboundPort::default() };
+        self.set_rule(port, inbound_ports);
+    }
+
+    fn set_rule(&self, port: InboundPort, inbound_ports: Vec<u16>) {
         self.setter.set_workload(Workload {
             mesh: "default".into(),
             namespace: "demo".into(),
@@ -210,6 +217,14 @@ impl World {
             detect_timeout_ms: 0,
             forwarded_for: false,
         });
+    }
+
+    fn limit_requests(&self, limit: u32) {
+        self.set_rule(InboundPort { max_requests: Some(limit), ..anybodys() }, Vec::new());
+    }
+
+    fn limit_age(&self, age: Duration) {
+        self.set_rule(InboundPort { max_connection_age: Some(age), ..anybodys() }, Vec::new());
     }
 
     /// Sends the Service's traffic to `addresses`.
@@ -234,7 +249,11 @@ impl World {
             Outbound {
                 destination: reference("service", "web"),
                 protocol: Protocol::Http2,
-                kind: OutboundKind::Routed(Routed { default_backends: vec![backend], ..Routed::default() }),
+                kind: OutboundKind::Routed(Routed {
+                    default_backends: vec![backend],
+                    policies: self.policies.borrow().clone(),
+                    ..Routed::default()
+                }),
                 labels: Arc::from([]),
                 named: None,
             },
@@ -255,6 +274,10 @@ impl World {
     fn metric(&self, line: &str) -> bool {
         self.proxy.metrics.render().lines().any(|other| line.split('|').all(|part| other.contains(part)))
     }
+}
+
+fn anybodys() -> InboundPort {
+    InboundPort { server: reference("server", "web"), authorizations: anybody(), ..InboundPort::default() }
 }
 
 fn anybody() -> Vec<Authorization> {
