@@ -12,6 +12,7 @@ use ::h2::{Reason, RecvStream, SendStream};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request};
 
+use super::INTERIM;
 use super::answer::{self, refuse};
 use super::body::{Broken, Source, copy};
 use super::clients::Slot;
@@ -29,6 +30,9 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
         Ok(plan) => plan,
         Err(refused) => return refuse(&mut respond, grpc, refused.reason, refused.status, refused.tally),
     };
+    let Some(_under_way) = session.proxy().http2.request(session.proxy()) else {
+        return refuse(&mut respond, grpc, ErrorReason::Overload, ErrorReason::Overload.status(), plan.tally);
+    };
     if let Err(reason) = prepare(&mut parts, &plan.target, session.identity_header()) {
         return refuse(&mut respond, grpc, reason, reason.status(), plan.tally);
     }
@@ -38,11 +42,13 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     let mut tries = 1;
     let verdict = loop {
         let opened = {
-            let open = pin!(open(session, &mut plan, &parts, body.is_end()));
+            let whole = body.is_end();
+            let open = pin!(open(session, &mut plan, &parts, whole));
             tokio::select! {
                 biased;
                 opened = open => opened,
                 _ = poll_fn(|context| respond.poll_reset(context)) => break Verdict::ClientGone,
+                never = body.read_ahead() => match never {},
             }
         };
         let (opened, slot) = match opened {
@@ -170,6 +176,7 @@ impl Attempt<'_> {
             sent
         });
         let mut sent: Option<Sent> = None;
+        let mut interim = 0;
         let head = poll_fn(|context| {
             if sent.is_none()
                 && let Poll::Ready(done) = sending.as_mut().poll(context)
@@ -179,8 +186,12 @@ impl Attempt<'_> {
             if client_left(sent.as_ref()) || self.respond.poll_reset(context).is_ready() {
                 return Poll::Ready(Head::ClientGone);
             }
-            while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
-                pass_interim(self.respond, interim);
+            while let Poll::Ready(Some(Ok(response))) = response.poll_informational(context) {
+                // Heads know no flow control: a client that does not read would have them all kept for it.
+                interim += 1;
+                if interim <= INTERIM {
+                    pass_interim(self.respond, response);
+                }
             }
             Pin::new(&mut response).poll(context).map(|result| match result {
                 Ok(response) => Head::Response(response),
