@@ -8,9 +8,9 @@
 // fuzz-findings/ (or WEFT_FUZZ_FINDINGS); moved into proxy-image/fuzz/corpus/<target> it is replayed by `cargo test` from then on.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { cacheRoot } from './components/build.ts';
@@ -30,6 +30,8 @@ const FLAGS = [
 const LONGEST: Readonly<Record<string, number>> = { detect: 9000, h1_request: 4096, h1_response: 4096 };
 /** An input that takes longer is a finding too: in seconds, far above what any takes, because machines are busy. */
 const SLOW = 20;
+/** Inputs in the corpus of one target. */
+const KEPT = 28;
 
 interface Verdict {
   readonly target: string;
@@ -104,36 +106,57 @@ async function fuzz(programs: string, target: string, seconds: number, findings:
   }
 }
 
-/** Fuzzes, then keeps of the corpus and of what was found the fewest inputs that reach as much. */
+/** Fuzzes, then keeps what has a name, and of the rest the few inputs that reach most besides. */
 async function grow(programs: string, target: string, seconds: number, findings: string): Promise<Verdict> {
   const scratch = mkdtempSync(join(tmpdir(), `weft-fuzz-${target}-`));
-  const corpus = join('corpus', target);
-  const fixed = [`-max_len=${LONGEST[target] ?? 2048}`, `-artifact_prefix=${findings}/${target}-`];
-  const merged = join(scratch, 'merged');
+  const corpus = join(crate, 'corpus', target);
+  const fixed = [`-max_len=${LONGEST[target] ?? 2048}`, `-timeout=${SLOW}`, `-artifact_prefix=${findings}/${target}-`];
+  const [fresh, merged] = [join(scratch, 'new'), join(scratch, 'merged')];
+  const control = join(scratch, 'control');
+  mkdirSync(fresh);
   mkdirSync(merged);
-  mkdirSync(join(scratch, 'new'));
   try {
-    const found = await run(
-      [
-        join(programs, target),
-        join(scratch, 'new'),
-        corpus,
-        `-max_total_time=${seconds}`,
-        `-timeout=${SLOW}`,
-        ...fixed,
-      ],
+    const found = await run([join(programs, target), fresh, corpus, `-max_total_time=${seconds}`, ...fixed], {});
+    if (found.code !== 0) return { target, ...found };
+    const told = await run(
+      [join(programs, target), '-merge=1', `-merge_control_file=${control}`, merged, corpus, fresh, ...fixed],
       {},
     );
-    if (found.code !== 0) return { target, ...found };
-    const kept = await run([join(programs, target), '-merge=1', merged, corpus, join(scratch, 'new'), ...fixed], {});
-    if (kept.code !== 0) return { target, ...kept };
-    const known = new Set(readdirSync(join(crate, corpus)));
-    for (const file of readdirSync(merged))
-      if (!known.has(file)) renameSync(join(merged, file), join(crate, corpus, file));
-    return { target, ...kept };
+    if (told.code !== 0) return { target, ...told };
+    const kept = new Set(choose(readFileSync(control, 'utf8')));
+    for (const path of kept) if (dirname(path) !== corpus) copyFileSync(path, join(corpus, basename(path)));
+    for (const file of readdirSync(corpus)) {
+      const path = join(corpus, file);
+      if (![...kept].some(other => basename(other) === file)) rmSync(path);
+    }
+    return { target, ...told };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Of the inputs in libFuzzer's notes on a merge: those that people named, then each time the one that reaches the most new edges. */
+function choose(notes: string): readonly string[] {
+  const lines = notes.trim().split('\n');
+  const paths = lines.slice(2, 2 + Number(lines[0]));
+  const inputs = paths.map((path, index) => {
+    const line = lines.find(candidate => candidate.startsWith(`COV ${index} `)) ?? '';
+    return { path, edges: new Set(line.split(' ').slice(2)), named: !/^[0-9a-f]{40}$/.test(basename(path)) };
+  });
+  const reached = new Set<string>();
+  const kept: string[] = [];
+  const keep = ({ path, edges }: (typeof inputs)[number]): void => {
+    kept.push(path);
+    for (const edge of edges) reached.add(edge);
+  };
+  for (const input of inputs.filter(candidate => candidate.named)) keep(input);
+  while (kept.length < KEPT) {
+    const gains = inputs.map(input => ({ input, gain: [...input.edges].filter(edge => !reached.has(edge)).length }));
+    const best = gains.reduce((a, b) => (b.gain > a.gain ? b : a));
+    if (best.gain === 0) break;
+    keep(best.input);
+  }
+  return kept;
 }
 
 function tell({ target, code, output }: Verdict): void {

@@ -72,17 +72,22 @@ impl Store {
     /// Whether the resources `names` are held or can be beside those that are in use.
     pub(super) fn has_room_for<'a, N: AsRef<str> + 'a + ?Sized>(
         &mut self,
-        names: impl IntoIterator<Item = &'a N> + Clone,
+        names: impl IntoIterator<Item = &'a N>,
     ) -> bool {
-        let limit = self.limits.endpoints;
-        let new = |endpoints: &BTreeMap<Arc<str>, EndpointsSlot>| {
-            names.clone().into_iter().filter(|name| !endpoints.contains_key(name.as_ref())).count()
-        };
-        if self.endpoints.len() + new(&self.endpoints) > limit {
-            let wanted: BTreeSet<&str> = names.clone().into_iter().map(AsRef::as_ref).collect();
+        let wanted: BTreeSet<&str> = names.into_iter().map(AsRef::as_ref).collect();
+        let new = wanted.iter().filter(|name| !self.endpoints.contains_key(**name)).count();
+        let after = self.endpoints.len() + new;
+        if after <= self.limits.endpoints {
+            return true;
+        }
+        let unused = |(name, slot): &(&Arc<str>, &EndpointsSlot)| !slot.in_use() && !wanted.contains(&***name);
+        let unused = self.endpoints.iter().filter(unused).count();
+        // What is refused all the same takes nobody's place.
+        let fits = after - unused <= self.limits.endpoints;
+        if fits {
             self.let_go_of_unused_endpoints(&wanted);
         }
-        self.endpoints.len() + new(&self.endpoints) <= limit
+        fits
     }
 
     pub(super) fn endpoints_slot(&mut self, name: &str) -> &mut EndpointsSlot {

@@ -48,6 +48,9 @@ impl<'a> Plain<'a> {
     }
 }
 
+/// So many fields are added at most: to a head that has as many as one may have, the next proxy says 431 or 502.
+pub(super) const ADDED: usize = 4;
+
 /// Fields of one connection, and those by which a proxy vouches for the caller.
 pub(super) const NEVER: [&str; 8] = [
     "te",
@@ -60,7 +63,7 @@ pub(super) const NEVER: [&str; 8] = [
     "l5d-client-id",
 ];
 
-/// The fields of a head that are the receiver's business, by the letter of RFC 9110 7.6.1.
+/// The fields of a head that are the receiver's business (RFC 9110 7.6.1), but for one called `close`: it is an option where `Connection` says it.
 pub(super) fn end_to_end<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Vec<(String, Vec<u8>)> {
     let named: Vec<String> = fields
         .clone()
@@ -71,6 +74,6 @@ pub(super) fn end_to_end<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> +
         .collect();
     fields
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec()))
-        .filter(|(name, _)| !NEVER.contains(&name.as_str()) && !named.contains(name))
+        .filter(|(name, _)| !NEVER.contains(&name.as_str()) && !named.contains(name) && name != "close")
         .collect()
 }

@@ -8,7 +8,7 @@ use weft_policy::RequestView;
 use super::{choices, plain};
 use crate::buffer::Buffer;
 use crate::exchange::headers::{CLIENT_ID, is_identity};
-use crate::h1::fuzzed::{Added, Body, RequestHead, encode, slots};
+use crate::h1::fuzzed::{Added, Body, MAX_HEADERS, RequestHead, encode, slots};
 
 const HOST: &str = "10.0.0.9:8080";
 const IDENTITY: &[u8] = b"spiffe://mesh/ns/demo/sa/web";
@@ -23,6 +23,9 @@ pub fn h1_request(data: &[u8]) {
     looks(&head);
     let identity = (choice & 1 == 1).then_some(IDENTITY);
     let host: SocketAddr = HOST.parse().unwrap();
+    if head.headers.len() + plain::ADDED > MAX_HEADERS {
+        return;
+    }
     let mut out = Buffer::default();
     encode::request(&head, bytes, Added { identity, host }, &mut out);
     compare(&head, out.bytes(), identity);

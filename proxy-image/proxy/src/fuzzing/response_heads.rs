@@ -2,7 +2,7 @@
 
 use super::{choices, plain};
 use crate::buffer::Buffer;
-use crate::h1::fuzzed::{Body, Persistence, ResponseHead, encode, slots};
+use crate::h1::fuzzed::{Body, MAX_HEADERS, Persistence, ResponseHead, encode, slots};
 
 /// What is passed on of a response reads as the same response, framed alike, exactly one, and says of the connection only what the proxy
 /// says.
@@ -14,6 +14,9 @@ pub fn h1_response(data: &[u8]) {
     let persistence =
         [Persistence::Default, Persistence::Close, Persistence::KeepAlive][usize::from(choice & 3).min(2)];
     let (dechunk, bodyless) = (choice & 4 != 0, choice & 8 != 0);
+    if head.headers.len() + plain::ADDED > MAX_HEADERS {
+        return;
+    }
     let mut out = Buffer::default();
     encode::response(&head, bytes, persistence, dechunk, &mut out);
     compare(&head, out.bytes(), dechunk, bodyless);

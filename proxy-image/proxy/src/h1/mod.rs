@@ -23,7 +23,7 @@ pub(crate) mod fuzzed {
     pub(crate) use super::body::Body;
     pub(crate) use super::chunked::Chunked;
     pub(crate) use super::encode::{Added, Persistence};
-    pub(crate) use super::head::{RequestHead, ResponseHead, slots};
+    pub(crate) use super::head::{MAX_HEADERS, RequestHead, ResponseHead, slots};
 
     pub(crate) mod encode {
         pub(crate) use crate::h1::encode::{request, response};
