@@ -6,7 +6,7 @@ NAME ?= dev
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/bin:$(PATH)
 NODE := node_modules/.bin/node
 
-.PHONY: help deps demo demo-down test verify bench cluster-up cluster-down image-load images install gen format clean
+.PHONY: help deps demo demo-down test verify fuzz bench cluster-up cluster-down image-load images install gen format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: deps ## every test
 
 verify: deps ## format, lint, types, generated files, unit tests: the quick part of `make test`
 	@$(NODE) tools/test.ts static unit
+
+fuzz: deps ## hostile input to the proxy's parsers (SECONDS=600 for each target; 10 by default)
+	@$(NODE) tools/fuzz.ts --seconds $(or $(SECONDS),10)
 
 bench: deps ## the proxy pair against its peers in one interleaved run; writes bench/out/summary.json
 	@$(NODE) bench/main.ts

@@ -107,7 +107,7 @@ async function cargoTest(): Promise<Counts> {
 const stages: readonly Stage[] = [
   {
     name: 'static',
-    what: 'format, lint, types, generated files, Rust format and clippy',
+    what: 'format, lint, types, generated files, dependencies, Rust format and clippy',
     run: () =>
       all([
         () => check(['biome', 'format', '.']),
@@ -115,6 +115,7 @@ const stages: readonly Stage[] = [
         () => check(['node', 'tools/lint-text.ts']),
         () => check(['tsc', '--noEmit']),
         () => check(['node', 'tools/gen.ts', '--check']),
+        () => check(['node', 'tools/dependencies.ts']),
         () => check(['cargo', 'fmt', '--check'], 'proxy-image'),
         () =>
           check(['cargo', 'clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], 'proxy-image'),
@@ -122,6 +123,7 @@ const stages: readonly Stage[] = [
   },
   { name: 'unit', what: 'pure and in-process TypeScript tests', run: () => vitest('unit') },
   { name: 'rust', what: 'the proxy workspace', run: cargoTest },
+  { name: 'fuzz', what: 'hostile input to the proxy, for a bounded time', run: () => check(['node', 'tools/fuzz.ts']) },
   {
     name: 'build',
     what: 'Kubernetes and the other components, images',

@@ -15,7 +15,9 @@ use crate::wire::config::upsert::Resource;
 use crate::wire::config::{ServerMessage, Upsert};
 
 /// A nack's reason is for people.
-const REASON_BYTES: usize = 1024;
+pub(crate) const REASON_BYTES: usize = 1024;
+/// Longest name of a resource: `endpoints/`, a namespace, a Service and a port stay far below.
+pub(crate) const NAME_BYTES: usize = 512;
 
 /// Why a message is refused.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +45,19 @@ pub(crate) fn apply(shared: &Shared, message: ServerMessage) {
         None => (String::new(), Err(Refusal::Kind)),
     };
     if let Err(refusal) = outcome {
-        tracing::warn!(resource = %name, err = %refusal, "resource refused");
-        let reason: String = refusal.to_string().chars().take(REASON_BYTES).collect();
-        shared.store().refuse(Nack { nonce, resource: name, reason });
+        let reason = cut(refusal.to_string(), REASON_BYTES);
+        let resource = cut(name, NAME_BYTES);
+        tracing::warn!(resource = %resource, err = %reason, "resource refused");
+        shared.store().refuse(Nack { nonce, resource, reason });
     }
     shared.outgoing.notify_one();
+}
+
+/// At most `bytes` of the front.
+fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text.shrink_to_fit();
+    text
 }
 
 /// One encoded `Upsert` without a stream around it; the error is for people.
@@ -118,7 +128,7 @@ fn kind(name: &str) -> Result<Name, Refusal> {
         None if name == WORKLOAD => Ok(Name::Workload),
         None if name == TRUST => Ok(Name::Trust),
         Some(("outbound", address)) => address.parse().map(Name::Outbound).map_err(|_| Refusal::Name),
-        Some(("endpoints", rest)) if !rest.is_empty() => Ok(Name::Endpoints),
+        Some(("endpoints", rest)) if !rest.is_empty() && name.len() <= NAME_BYTES => Ok(Name::Endpoints),
         _ => Err(Refusal::Name),
     }
 }

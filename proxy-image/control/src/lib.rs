@@ -10,6 +10,9 @@ mod config;
 mod connect;
 mod convert;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod identity;
 mod memory;

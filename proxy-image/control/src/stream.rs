@@ -27,8 +27,6 @@ const PROTOCOL: u32 = 1;
 const MESSAGE_BYTES: usize = 4 << 20;
 /// Names in one subscribe or unsubscribe.
 const NAMES: usize = 1_000;
-/// Answers that may wait for an operator that does not read; what is held bounds everything else.
-const WAITING_ANSWERS: usize = 65_536;
 
 /// Keeps a stream up for as long as the task runs.
 pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
@@ -76,7 +74,7 @@ async fn serve(shared: &Shared, config: &ControlConfig) -> Result<std::convert::
         tracing::info!(peer = %config.address, "configuration stream established");
         while let Some(message) = messages.message().await? {
             apply(shared, message);
-            if shared.store().outbox.answers() > WAITING_ANSWERS {
+            if shared.store().outbox.is_stalled() {
                 return Err(ControlError::Stalled);
             }
         }
@@ -132,4 +130,22 @@ fn chunks(names: impl IntoIterator<Item = String>) -> impl Iterator<Item = Vec<S
 
 fn message(kind: Kind) -> ClientMessage {
     ClientMessage { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_in_messages_of_a_bounded_size() {
+        let outbox =
+            Outbox { subscribe: (0..2 * NAMES + 1).map(|n| format!("n{n:05}")).collect(), ..Outbox::default() };
+        let sizes: Vec<usize> = kinds(outbox)
+            .map(|kind| match kind {
+                Kind::Subscribe(subscribe) => subscribe.names.len(),
+                other => panic!("not a subscribe: {other:?}"),
+            })
+            .collect();
+        assert_eq!(sizes, [NAMES, NAMES, 1]);
+    }
 }

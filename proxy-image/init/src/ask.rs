@@ -28,3 +28,29 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, patience: Durat
     let body = rest.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Ok((status, body.trim_ascii().to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn more_of_an_answer_than_the_bound_is_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            assert!(asked.any(|line| line.is_empty()));
+            // Endless, as far as whoever asks can tell.
+            let written = stream
+                .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+                .and_then(|()| (0..1_000).try_for_each(|_| stream.write_all(&[b'x'; 64 * 1024])));
+            assert!(written.is_err(), "somebody read it all");
+        });
+        let (status, body) = ask(address, "GET", "/", Duration::from_secs(20)).unwrap();
+        let head = "HTTP/1.1 200 OK\r\n\r\n".len() as u64;
+        assert_eq!((status, body.len() as u64), (200, ANSWER - head));
+        server.join().unwrap();
+    }
+}

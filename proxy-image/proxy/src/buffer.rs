@@ -172,6 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn no_more_memory_is_kept_for_reuse_than_the_bound() {
+        let mut many: Vec<Buffer> = (0..KEPT * 4).map(|_| Buffer::default()).collect();
+        many.iter_mut().for_each(|buffer| buffer.push(b"x"));
+        drop(many);
+        assert_eq!(FREE.with_borrow(Vec::len), KEPT);
+        // What has grown is not kept at all.
+        FREE.with_borrow_mut(Vec::clear);
+        let mut large = Buffer::default();
+        large.push(&[0; 2 * SIZE]);
+        drop(large);
+        assert!(FREE.with_borrow(|free| free.iter().all(|memory| memory.len() == SIZE)));
+    }
+
+    #[test]
     fn a_buffer_grows_to_its_limit_and_keeps_its_bytes() {
         let mut buffer = Buffer::default();
         buffer.push(&[7; SIZE]);

@@ -32,6 +32,10 @@ pub enum Origin {
 pub struct Limits {
     /// Connections accepted in one direction; one more is refused.
     pub connections: usize,
+    /// Requests of HTTP/2 clients under way, in both directions together; one more is answered 503. (One of HTTP/1 has its connection.)
+    pub http2_requests: usize,
+    /// HTTP/2 connections to upstreams; one more takes the place of one that is idle, or its request is answered 503.
+    pub http2_connections: usize,
     /// A TCP connection must be made in this time.
     pub connect: Duration,
     /// A TLS handshake and the preamble must be done in this time.
@@ -58,6 +62,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            http2_requests: 10_000,
+            http2_connections: 4_096,
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
             early_dial: Duration::from_millis(15),

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
 use weft_control::Control;
@@ -21,6 +20,7 @@ use crate::exchange::{InFlightPorts, Table};
 use crate::h1::pool::Pool;
 use crate::h2;
 use crate::metrics::{Metrics, RequestSeries, SeriesLabels, descriptors};
+use crate::redirected::Redirected;
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 
@@ -56,8 +56,8 @@ pub struct Proxy {
     /// What policies remember.
     pub carriers: Carriers,
     in_flight: RefCell<InFlightPorts>,
-    /// Peers whose port 4143 did not answer, and since when.
-    pub(crate) redirected: RefCell<HashMap<IpAddr, Instant>>,
+    /// Peers whose port 4143 did not answer.
+    pub(crate) redirected: Redirected,
 }
 
 struct Held {
@@ -84,7 +84,7 @@ impl Proxy {
             tables: RefCell::default(),
             carriers: Carriers::default(),
             in_flight: RefCell::default(),
-            redirected: RefCell::default(),
+            redirected: Redirected::default(),
             config,
             control,
             metrics,
@@ -167,5 +167,35 @@ impl Proxy {
         address.is_loopback()
             || address.is_unspecified()
             || self.with_workload(|workload| workload.is_some_and(is_pod_ip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Limits;
+    use weft_policy::model::{OutboundKind, Protocol, Ref};
+
+    #[test]
+    fn what_was_resolved_for_resources_that_are_gone_is_forgotten() {
+        let (control, _setter) = Control::memory();
+        let proxy = Proxy::new(Config::default(), control, Metrics::new(Limits::default()));
+        let resource = || {
+            Arc::new(Outbound {
+                destination: Ref::default(),
+                protocol: Protocol::Detect,
+                kind: OutboundKind::PassThrough,
+                labels: Arc::from([]),
+                named: None,
+            })
+        };
+        let held: Vec<_> = (0..10).map(|_| resource()).collect();
+        held.iter().for_each(|outbound| drop(proxy.table(outbound)));
+        for _ in 0..1_000 {
+            drop(proxy.table(&resource()));
+        }
+        assert_eq!(proxy.tables.borrow().len(), held.len() + 1, "those in force, and the last");
+        proxy.sweep();
+        assert_eq!(proxy.tables.borrow().len(), held.len());
     }
 }

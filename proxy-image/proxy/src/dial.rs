@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls_pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
@@ -17,11 +17,6 @@ use crate::exchange::{ConnectionPlan, ErrorReason, Target};
 use crate::io::Stream;
 use crate::preamble::{self, Preamble, Protocol};
 use crate::{sys, tls};
-
-/// A peer whose port 4143 did not answer is reached over its application's port for this long.
-const REDIRECTED: Duration = Duration::from_mins(5);
-/// Peers remembered; beyond that all are forgotten.
-const REDIRECTED_MAX: usize = 1024;
 
 impl Proxy {
     /// Connects to `target`. Nothing of the application's has been sent when this fails, so another endpoint may be tried.
@@ -45,13 +40,13 @@ impl Proxy {
             return self.connect(target.address).await.map(Stream::plain);
         };
         let socket = match target.transport {
-            Transport::Direct if !self.is_redirected(endpoint) => {
+            Transport::Direct if !self.redirected.contains(target.address.ip(), Instant::now()) => {
                 let direct = SocketAddr::new(target.address.ip(), self.config.direct_port);
                 match self.connect(direct).await {
                     Ok(socket) => socket,
                     Err(_) => {
                         let socket = self.connect(target.address).await?;
-                        self.remember_redirected(endpoint);
+                        self.redirected.remember(target.address.ip(), Instant::now());
                         socket
                     }
                 }
@@ -104,19 +99,6 @@ impl Proxy {
         }
         send_preamble(&mut stream, endpoint, protocol).await.map_err(|_| ErrorReason::Connect)?;
         Ok(Stream::client(stream))
-    }
-
-    fn is_redirected(&self, endpoint: &Endpoint) -> bool {
-        let redirected = self.redirected.borrow();
-        redirected.get(&endpoint.address.ip()).is_some_and(|since| since.elapsed() < REDIRECTED)
-    }
-
-    fn remember_redirected(&self, endpoint: &Endpoint) {
-        let mut redirected = self.redirected.borrow_mut();
-        if redirected.len() >= REDIRECTED_MAX {
-            redirected.clear();
-        }
-        redirected.insert(endpoint.address.ip(), Instant::now());
     }
 }
 

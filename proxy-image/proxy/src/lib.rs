@@ -12,7 +12,7 @@
 //! | `admin`, `access_log` | what people and kubelets ask; one line per request |
 //! | `context` | what all connections share |
 //! | `carry` | timeouts, retries, breakers, limits and faults of one request |
-//! | `balance`, `counters`, `drain` | endpoints; refusals and error answers counted; the end |
+//! | `balance`, `redirected`, `counters`, `drain` | endpoints; their ports that do not answer; refusals and error answers counted; the end |
 //! | `tls`, `preamble`, `detect`, `io`, `buffer`, `sys` | bytes and sockets |
 //! | `metrics`, `config`, `refusal` | numbers; environment; closed sets |
 //!
@@ -33,6 +33,9 @@ mod dial;
 pub mod drain;
 pub mod exchange;
 mod first;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod h1;
 pub mod h2;
 pub mod inbound;
@@ -40,6 +43,7 @@ pub mod io;
 pub mod metrics;
 pub mod outbound;
 pub mod preamble;
+mod redirected;
 pub mod refusal;
 pub mod serve;
 pub mod sys;

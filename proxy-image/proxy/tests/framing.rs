@@ -178,6 +178,24 @@ fn ambiguous_responses_are_refused() {
 }
 
 #[test]
+fn a_response_is_passed_on_as_one_head_that_says_no_more_than_it_may() {
+    run(async {
+        for (answer, want) in [
+            // Which some parsers forgive, and others take for a head of its own.
+            (
+                &b"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
+                "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            ),
+            (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"),
+        ] {
+            let (app, _seen) = App::scripted(answer).await;
+            let pair = Pair::start(app.address);
+            assert_eq!(get(pair.client.outbound, GET).await, want);
+        }
+    });
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     run(async {
         let (app, seen) = App::ok().await;

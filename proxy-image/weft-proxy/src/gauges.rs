@@ -17,6 +17,10 @@ static STREAMS: Descriptor = Descriptor::counter("control_streams_total", "Confi
 static FAILURES: Descriptor = Descriptor::counter("control_failures_total", "Configuration streams that failed.");
 static ACKS: Descriptor = Descriptor::counter("control_acks_total", "Resources taken into force.");
 static NACKS: Descriptor = Descriptor::counter("control_nacks_total", "Resources refused.");
+static OVERFLOWS: Descriptor = Descriptor::counter(
+    "control_destination_overflows_total",
+    "Destinations treated as unknown because as many as a proxy may ask about were in use.",
+);
 
 /// Adds `identity_*` and `control_*` to every scrape.
 pub fn collect(control: &Control, metrics: &Metrics) {
@@ -35,5 +39,6 @@ pub fn collect(control: &Control, metrics: &Metrics) {
         sampler.sample(&FAILURES, &none, stats.failures);
         sampler.sample(&ACKS, &none, stats.acks);
         sampler.sample(&NACKS, &none, stats.nacks);
+        sampler.sample(&OVERFLOWS, &none, stats.overflows);
     });
 }

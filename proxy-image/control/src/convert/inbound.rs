@@ -10,6 +10,7 @@ use weft_policy::model::{
 
 use super::carry::millis;
 use super::error::{each, invalid};
+use super::matches::few_expressions;
 use super::shared::{ip, labels, port, protocol, reference, spiffe};
 use super::{At, ConvertError, missing};
 use crate::wire::config as wire;
@@ -26,6 +27,8 @@ impl TryFrom<wire::Workload> for Workload {
         if wire.pod_uid.is_empty() || wire.pod_uid.len() > POD_UID_BYTES {
             return Err(invalid(wire.pod_uid, "a pod UID of 1 to 64 bytes")).at("pod_uid");
         }
+        let rules = wire.ports.iter().chain(&wire.default_port);
+        few_expressions(rules.flat_map(|rule| &rule.routes).flat_map(|route| &route.matches)).at("ports")?;
         let default_port = wire.default_port.ok_or_else(|| missing("default_port"))?;
         if default_port.port != 0 {
             return Err(invalid(default_port.port, "0")).at("default_port.port");

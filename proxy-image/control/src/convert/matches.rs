@@ -8,6 +8,27 @@ use super::error::{each, invalid};
 use super::{At, ConvertError, missing};
 use crate::wire::config as wire;
 
+/// Expressions in one resource: each may take a megabyte (`weft_policy::expression`), and whoever may write a route may write many.
+const EXPRESSIONS: usize = 256;
+
+/// Refuses a resource with more than [`EXPRESSIONS`] expressions, before any is compiled.
+pub(super) fn few_expressions<'a>(matches: impl Iterator<Item = &'a wire::HttpMatch>) -> Result<(), ConvertError> {
+    let count: usize = matches.map(expressions).sum();
+    if count > EXPRESSIONS {
+        return Err(invalid(count, format!("at most {EXPRESSIONS} expressions in one resource")));
+    }
+    Ok(())
+}
+
+fn expressions(wire: &wire::HttpMatch) -> usize {
+    use wire::{header_match, path_match, query_match};
+    let path = wire.path.as_ref().and_then(|path| path.kind.as_ref());
+    let path = matches!(path, Some(path_match::Kind::Regex(_) | path_match::Kind::RegexPrefix(_)));
+    let headers = wire.headers.iter().filter(|one| matches!(one.kind, Some(header_match::Kind::Regex(_)))).count();
+    let query = wire.query.iter().filter(|one| matches!(one.kind, Some(query_match::Kind::Regex(_)))).count();
+    usize::from(path) + headers + query
+}
+
 impl TryFrom<wire::HttpMatch> for HttpMatch {
     type Error = ConvertError;
 

@@ -7,6 +7,7 @@ use weft_policy::model::{
 };
 
 use super::error::{each, invalid};
+use super::matches::few_expressions;
 use super::shared::{labels, protocol, reference};
 use super::{At, ConvertError, missing};
 use crate::wire::config as wire;
@@ -36,6 +37,7 @@ impl TryFrom<wire::Routed> for Routed {
     type Error = ConvertError;
 
     fn try_from(wire: wire::Routed) -> Result<Self, ConvertError> {
+        few_expressions(wire.routes.iter().flat_map(|route| &route.matches)).at("routes")?;
         Ok(Self {
             routes: each("routes", wire.routes, OutboundRoute::try_from)?,
             default_backends: each("default_backends", wire.default_backends, Backend::try_from)?,

@@ -312,3 +312,38 @@ fn balancing_names_what_it_hashes_by_or_is_refused() {
     assert!(Balancing::try_from(unknown).unwrap_err().to_string().starts_with("algorithm: 99"));
     assert_eq!(Balancing::try_from(wire::Balancing::default()).unwrap(), Balancing::default());
 }
+
+#[test]
+fn a_pod_uid_that_no_preamble_can_name_is_refused() {
+    assert_eq!(workload_error(|w| w.pod_uid = "u".repeat(64)), "accepted");
+    assert!(workload_error(|w| w.pod_uid = "u".repeat(65)).ends_with("is not a pod UID of 1 to 64 bytes"));
+}
+
+#[test]
+fn more_expressions_than_the_bound_are_refused_wherever_they_stand() {
+    let pattern = |index: usize| wire::path_match::Kind::Regex(format!("/{index}"));
+    let matching = |index| wire::HttpMatch {
+        path: Some(wire::PathMatch { kind: Some(pattern(index)) }),
+        ..wire::HttpMatch::default()
+    };
+    let route = |count: usize| wire::OutboundRoute {
+        route: reference("r"),
+        matches: (0..count).map(matching).collect(),
+        ..wire::OutboundRoute::default()
+    };
+    let outbound = |count: usize| {
+        let routed = wire::Routed { routes: vec![route(count / 2), route(count - count / 2)], ..Default::default() };
+        wire::Outbound { kind: Some(wire::outbound::Kind::Routed(routed)), ..wire_outbound(&[]) }
+    };
+    assert!(Outbound::try_from(outbound(256)).is_ok());
+    let error = Outbound::try_from(outbound(257)).unwrap_err().to_string();
+    assert_eq!(error, "routed.routes: 257 is not at most 256 expressions in one resource");
+    let inbound = |count: usize| {
+        workload_error(|w| {
+            let matches = (0..count).map(matching).collect();
+            w.ports[1].routes = vec![wire::InboundRoute { route: reference("r"), matches, ..Default::default() }];
+        })
+    };
+    assert_eq!(inbound(256), "accepted");
+    assert_eq!(inbound(257), "ports: 257 is not at most 256 expressions in one resource");
+}

@@ -1,6 +1,6 @@
 //! Endpoints resources: held while an outbound resource names them or somebody watches them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use weft_policy::model::{Balancing, Endpoint, EndpointSet};
 
-use super::{Nack, Store};
+use super::{Limits, Nack, Store};
 
 /// One endpoints resource.
 pub(crate) struct EndpointsSlot {
@@ -51,6 +51,10 @@ impl EndpointsSlot {
         self.sender.borrow().clone()
     }
 
+    fn count(&self) -> usize {
+        self.sender.borrow().as_ref().map_or(0, |set| set.len())
+    }
+
     pub(super) fn in_use(&self) -> bool {
         self.users > 0 || self.sender.receiver_count() > 0
     }
@@ -59,7 +63,31 @@ impl EndpointsSlot {
 impl Store {
     /// The receiver of a resource. Watching alone asks for nothing: an outbound resource that names it does.
     pub(crate) fn watch_endpoints(&mut self, name: &str) -> watch::Receiver<Option<EndpointSet>> {
+        if !self.has_room_for([name]) {
+            return watch::Sender::new(None).subscribe();
+        }
         self.endpoints_slot(name).sender.subscribe()
+    }
+
+    /// Whether the resources `names` are held or can be beside those that are in use.
+    pub(super) fn has_room_for<'a, N: AsRef<str> + 'a + ?Sized>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a N>,
+    ) -> bool {
+        let wanted: BTreeSet<&str> = names.into_iter().map(AsRef::as_ref).collect();
+        let new = wanted.iter().filter(|name| !self.endpoints.contains_key(**name)).count();
+        let after = self.endpoints.len() + new;
+        if after <= self.limits.endpoints {
+            return true;
+        }
+        let unused = |(name, slot): &(&Arc<str>, &EndpointsSlot)| !slot.in_use() && !wanted.contains(&***name);
+        let unused = self.endpoints.iter().filter(unused).count();
+        // What is refused all the same takes nobody's place.
+        let fits = after - unused <= self.limits.endpoints;
+        if fits {
+            self.let_go_of_unused_endpoints(&wanted);
+        }
+        fits
     }
 
     pub(super) fn endpoints_slot(&mut self, name: &str) -> &mut EndpointsSlot {
@@ -68,6 +96,10 @@ impl Store {
 
     /// Takes a change into force; what waited for it follows.
     pub(crate) fn apply_endpoints(&mut self, name: &str, version: String, nonce: u64, change: EndpointsChange) {
+        if !self.has_room_for([name]) {
+            let reason = format!("more than the {} endpoints resources of a proxy", self.limits.endpoints);
+            return self.refuse(Nack { nonce, resource: name.to_owned(), reason });
+        }
         let slot = self.endpoints_slot(name);
         let held = slot.set().unwrap_or_default();
         let mut balancing = Arc::clone(&held.balancing);
@@ -88,6 +120,11 @@ impl Store {
                 set
             }
         };
+        let before = slot.set().map_or(0, |set| set.len());
+        if let Some(reason) = self.too_many(set.len(), before) {
+            return self.refuse(Nack { nonce, resource: name.to_owned(), reason });
+        }
+        let slot = self.endpoints_slot(name);
         slot.version = version;
         // Endpoints that did not change keep their allocation, so that a balancer may compare by pointer.
         let unchanged = |endpoint: Arc<Endpoint>| match held.binary_search_by_key(&endpoint.address, |one| one.address)
@@ -99,6 +136,19 @@ impl Store {
         slot.sender.send_replace(Some(EndpointSet { endpoints, balancing }));
         self.acknowledge(nonce);
         self.endpoints_held(name);
+    }
+
+    /// Why a resource cannot have `count` endpoints in place of `before`.
+    fn too_many(&self, count: usize, before: usize) -> Option<String> {
+        let Limits { endpoints_each, endpoints_total, .. } = self.limits;
+        if count > endpoints_each {
+            return Some(format!("{count} endpoints are more than the {endpoints_each} of one resource"));
+        }
+        // Fewer than before is welcome whatever the rest is.
+        let all: usize = self.endpoints.values().map(EndpointsSlot::count).sum();
+        let after = all - before + count;
+        (count > before && after > endpoints_total)
+            .then(|| format!("{after} endpoints are more than the {endpoints_total} that a proxy holds"))
     }
 
     /// The operator knows no such Service port (any more): held as empty, so that nothing waits for it for ever.

@@ -7,6 +7,8 @@
 //! States of an outbound slot: asked (nothing in force) -> staged -> in force -> (staged beside it -> in force)*; `Remove` makes it
 //! unknown, still asked; unused for a while it is let go.
 
+#[cfg(any(test, feature = "fuzzing"))]
+mod check;
 mod endpoints;
 mod outbound;
 mod outbox;
@@ -41,6 +43,12 @@ const REFUSED_KEPT: usize = 16;
 pub(crate) struct Limits {
     /// Addresses asked about at a time.
     pub(crate) outbounds: usize,
+    /// Endpoints resources at a time; what would need one more is refused.
+    pub(crate) endpoints: usize,
+    /// Endpoints of one resource; a version that has more is refused.
+    pub(crate) endpoints_each: usize,
+    /// Endpoints of all resources together; a version that would exceed it is refused.
+    pub(crate) endpoints_total: usize,
     /// How long an outbound subscription outlives its last user.
     pub(crate) outbound_idle: Duration,
     /// How long an endpoints subscription outlives its last user: weights that go to zero and back should not cost a round trip.
@@ -49,7 +57,14 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { outbounds: 10_000, outbound_idle: Duration::from_secs(300), endpoints_idle: Duration::from_secs(60) }
+        Self {
+            outbounds: 10_000,
+            endpoints: 10_000,
+            endpoints_each: 10_000,
+            endpoints_total: 100_000,
+            outbound_idle: Duration::from_secs(300),
+            endpoints_idle: Duration::from_secs(60),
+        }
     }
 }
 

@@ -8,27 +8,27 @@ use std::time::Instant;
 use tokio::sync::watch;
 use weft_policy::model::{BackendTarget, Outbound, OutboundKind};
 
-use super::Store;
+use super::{Nack, Store};
 use crate::types::Resolution;
 
 /// Names of the endpoints resources that an outbound resource needs.
-type Names = BTreeSet<Arc<str>>;
+pub(super) type Names = BTreeSet<Arc<str>>;
 
 /// One address.
 pub(crate) struct OutboundSlot {
     sender: watch::Sender<Resolution>,
     /// Of what is in force; empty while nothing is.
     pub(super) version: String,
-    needs: Names,
-    staged: Option<Staged>,
+    pub(super) needs: Names,
+    pub(super) staged: Option<Staged>,
     pub(super) last_used: Instant,
 }
 
-struct Staged {
+pub(super) struct Staged {
     outbound: Arc<Outbound>,
     version: String,
     nonce: u64,
-    needs: Names,
+    pub(super) needs: Names,
 }
 
 /// The resource's name: `outbound/<ip>:<port>`, IPv6 in brackets.
@@ -75,10 +75,15 @@ impl Store {
     /// Stages an outbound resource and asks for the endpoints that it needs; in force at once if all are held.
     pub(crate) fn apply_outbound(&mut self, address: SocketAddr, version: String, nonce: u64, outbound: Outbound) {
         let needs = needs(&outbound);
-        let Some(slot) = self.outbounds.get_mut(&address) else {
+        if !self.outbounds.contains_key(&address) {
             // Let go while the answer was under way.
             return self.acknowledge(nonce);
-        };
+        }
+        if !self.has_room_for(&needs) {
+            let reason = format!("it needs more than the {} endpoints resources of a proxy", self.limits.endpoints);
+            return self.refuse(Nack { nonce, resource: name(address), reason });
+        }
+        let Some(slot) = self.outbounds.get_mut(&address) else { return };
         let staged = Staged { outbound: Arc::new(outbound), version, nonce, needs: needs.clone() };
         let superseded = slot.staged.replace(staged);
         for name in needs {
@@ -136,6 +141,8 @@ impl Store {
             self.outbox.unsubscribe(name(address));
             self.release_endpoints(slot.needs);
             self.release_endpoints(slot.staged.map(|staged| staged.needs).unwrap_or_default());
+            // Endpoints that never come must not remember everybody who ever asked for them.
+            self.endpoints.values_mut().for_each(|slot| slot.waiting.retain(|waiting| *waiting != address));
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+/// Answers that may wait for an operator that does not read; what is held bounds everything else.
+const WAITING_ANSWERS: usize = 65_536;
+
 /// A resource that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nack {
@@ -34,5 +37,23 @@ impl Outbox {
     /// Acknowledgements and refusals that wait to be sent.
     pub(crate) fn answers(&self) -> usize {
         self.acks.len() + self.nacks.len()
+    }
+
+    /// More of them wait than a proxy keeps: the operator does not read.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.answers() > WAITING_ANSWERS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outbox, WAITING_ANSWERS};
+
+    #[test]
+    fn one_answer_too_many_means_that_the_operator_does_not_read() {
+        let mut outbox = Outbox { acks: vec![1; WAITING_ANSWERS], ..Outbox::default() };
+        assert!(!outbox.is_stalled());
+        outbox.acks.push(1);
+        assert!(outbox.is_stalled());
     }
 }

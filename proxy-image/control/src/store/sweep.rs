@@ -1,5 +1,6 @@
 //! Letting go of what nobody uses.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Store;
@@ -30,6 +31,18 @@ impl Store {
             }
             let unused_since = *slot.unused_since.get_or_insert(now);
             let keep = now.saturating_duration_since(unused_since) < idle;
+            if !keep && slot.subscribed {
+                outbox.unsubscribe(name.to_string());
+            }
+            keep
+        });
+    }
+
+    /// The same for endpoints that nobody uses, however short a time, but for the `wanted`.
+    pub(super) fn let_go_of_unused_endpoints(&mut self, wanted: &BTreeSet<&str>) {
+        let outbox = &mut self.outbox;
+        self.endpoints.retain(|name, slot| {
+            let keep = slot.in_use() || wanted.contains(&**name);
             if !keep && slot.subscribed {
                 outbox.unsubscribe(name.to_string());
             }

@@ -9,8 +9,14 @@ use super::{EndpointsChange, Limits, Store};
 use crate::tests::resources::wire_outbound;
 use crate::types::Resolution;
 
-const LIMITS: Limits =
-    Limits { outbounds: 20, outbound_idle: Duration::from_secs(300), endpoints_idle: Duration::from_secs(60) };
+const LIMITS: Limits = Limits {
+    outbounds: 20,
+    endpoints: 4,
+    endpoints_each: 3,
+    endpoints_total: 5,
+    outbound_idle: Duration::from_secs(300),
+    endpoints_idle: Duration::from_secs(60),
+};
 const V1: &str = "endpoints/demo/v1:80";
 const V2: &str = "endpoints/demo/v2:80";
 
@@ -161,4 +167,93 @@ fn an_answer_that_comes_after_giving_up_still_counts() {
     assert!(matches!(*used.borrow(), Resolution::Known(_)));
     store.give_up(address(1));
     assert!(matches!(*used.borrow(), Resolution::Known(_)), "giving up takes nothing away");
+}
+
+fn some_endpoints(count: u8) -> EndpointsChange {
+    let endpoint = |last| weft_policy::model::Endpoint {
+        address: address(last),
+        pod_uid: String::new(),
+        identity: String::new(),
+        transport: weft_policy::model::Transport::Plain,
+        zone: String::new(),
+        labels: std::sync::Arc::from([]),
+    };
+    EndpointsChange::Full { endpoints: (0..count).map(endpoint).collect(), balancing: Balancing::default() }
+}
+
+fn held(store: &mut Store, name: &str) -> Option<usize> {
+    store.watch_endpoints(name).borrow().as_deref().map(<[_]>::len)
+}
+
+#[test]
+fn a_route_that_needs_more_endpoints_resources_than_the_bound_is_refused_and_the_one_in_force_stays() {
+    let (mut store, start) = (Store::new(LIMITS, false), Instant::now());
+    let used = store.outbound(address(1), start);
+    apply(&mut store, address(1), &["v1"]);
+    store.apply_endpoints(V1, "e".to_owned(), 2, no_endpoints());
+    told(&mut store);
+    apply(&mut store, address(1), &["v1", "v2", "v3", "v4", "v5"]);
+    assert_eq!(store.outbox.nacks.len(), 1);
+    assert!(store.outbox.nacks[0].reason.contains("more than the 4 endpoints"), "{}", store.outbox.nacks[0].reason);
+    assert!(matches!(*used.borrow(), Resolution::Known(_)));
+    store.check();
+    // As many as the bound are taken; what nobody uses any more makes room.
+    apply(&mut store, address(1), &["v1", "v2", "v3", "v4"]);
+    apply(&mut store, address(1), &["v2", "v3", "v4", "v5"]);
+    assert_eq!(store.outbox.nacks.len(), 2, "v1 is in force until the others are held, so one more is one too many");
+    for name in ["v2", "v3", "v4"] {
+        store.apply_endpoints(&format!("endpoints/demo/{name}:80"), "e".to_owned(), 3, no_endpoints());
+    }
+    apply(&mut store, address(1), &["v2", "v3", "v4"]);
+    apply(&mut store, address(1), &["v2", "v3", "v4", "v5"]);
+    assert_eq!(store.outbox.nacks.len(), 2, "and v1 went for it");
+    store.check();
+    // What nobody asked for is refused when it is one too many, and a watch of it sees nothing.
+    store.apply_endpoints("endpoints/demo/v9:80", "e".to_owned(), 4, no_endpoints());
+    assert_eq!(store.outbox.nacks.len(), 3);
+    assert_eq!(held(&mut store, "endpoints/demo/v9:80"), None);
+    store.check();
+}
+
+#[test]
+fn more_endpoints_than_a_resource_or_a_proxy_may_have_are_refused_and_those_held_stay() {
+    let (mut store, start) = (Store::new(LIMITS, false), Instant::now());
+    let _used = store.outbound(address(1), start);
+    apply(&mut store, address(1), &["v1", "v2"]);
+    for (name, count, nacks, stays) in [
+        (V1, 3, 0, 3),
+        (V1, 4, 1, 3),
+        // Five in all.
+        (V2, 2, 1, 2),
+        (V2, 3, 2, 2),
+        (V1, 2, 2, 2),
+        (V2, 3, 2, 3),
+    ] {
+        store.apply_endpoints(name, format!("e{count}"), 2, some_endpoints(count));
+        assert_eq!(store.outbox.nacks.len(), nacks, "{name} {count}");
+        assert_eq!(held(&mut store, name), Some(stays), "{name} {count}");
+    }
+    assert_eq!(store.outbox.nacks[0].reason, "4 endpoints are more than the 3 of one resource");
+    assert_eq!(store.outbox.nacks[1].reason, "6 endpoints are more than the 5 that a proxy holds");
+}
+
+#[test]
+fn endpoints_that_never_come_do_not_remember_everybody_who_asked() {
+    let (mut store, start) = (Store::new(LIMITS, false), Instant::now());
+    for round in 0..100_u8 {
+        drop(store.outbound(address(round), start + seconds(u64::from(round))));
+        apply(&mut store, address(round), &["v1"]);
+        store.check();
+    }
+    assert!(store.stats().outbounds <= LIMITS.outbounds);
+}
+
+#[test]
+fn so_many_refusals_are_remembered_for_people() {
+    let mut store = Store::new(LIMITS, false);
+    for nonce in 0..100 {
+        store.refuse(super::Nack { nonce, resource: format!("r{nonce}"), reason: "x".to_owned() });
+    }
+    let refused = store.held().refused;
+    assert_eq!((refused.len(), refused[0].0.as_str()), (super::REFUSED_KEPT, "r84"));
 }

@@ -181,3 +181,44 @@ async fn an_address_that_the_operator_does_not_know_is_unknown_and_may_become_kn
     assert_eq!(link.acked().await, 5);
     resolution.wait_for(|resolution| matches!(resolution, Resolution::Known(_))).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_name_or_a_reason_that_is_too_long_is_refused_in_short() {
+    let (folder, pki) = (Folder::new("names"), Arc::new(Pki::new()));
+    let mut operator = Operator::start(&pki).await;
+    let (_control, mut link, _resolution) = established(&mut operator, &folder, &pki).await;
+    let nacked = async |link: &mut Link| match link.next().await {
+        Kind::Nack(nack) => nack,
+        other => panic!("not a nack: {other:?}"),
+    };
+    let name = format!("endpoints/demo/{}:80", "v".repeat(100_000));
+    link.upsert(7, &name, "e1", endpoints(&[])).await;
+    let nack = nacked(&mut link).await;
+    assert_eq!((nack.nonce, nack.resource.len()), (7, crate::apply::NAME_BYTES));
+    link.upsert(8, V1, "e2", endpoints(&[&"1".repeat(100_000)])).await;
+    let nack = nacked(&mut link).await;
+    assert!(nack.nonce == 8 && nack.reason.len() <= crate::apply::REASON_BYTES, "{}", nack.reason.len());
+}
+
+#[tokio::test]
+async fn a_message_past_the_bound_ends_the_stream_and_the_next_one_says_what_is_held() {
+    let (folder, pki) = (Folder::new("large"), Arc::new(Pki::new()));
+    let mut operator = Operator::start(&pki).await;
+    let (control, link, _resolution) = established(&mut operator, &folder, &pki).await;
+    link.upsert(7, V1, &"e".repeat(5 << 20), endpoints(&[])).await;
+    let mut again = operator.link().await;
+    assert_eq!(again.hello().await.held.len(), 3, "nothing was lost");
+    assert!(control.stats().last_error.contains("message"), "{}", control.stats().last_error);
+}
+
+#[tokio::test]
+async fn a_resource_larger_than_the_streams_window_comes_whole() {
+    let (folder, pki) = (Folder::new("window"), Arc::new(Pki::new()));
+    let mut operator = Operator::start(&pki).await;
+    let (control, mut link, _resolution) = established(&mut operator, &folder, &pki).await;
+    let many: Vec<String> = (0..9_000).map(|index| format!("10.1.{}.{}", index / 250, index % 250)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    link.upsert(7, V1, "e2", endpoints(&many)).await;
+    assert_eq!(link.acked().await, 7);
+    assert_eq!(control.endpoints(V1).borrow().as_deref().map(<[_]>::len), Some(many.len()));
+}

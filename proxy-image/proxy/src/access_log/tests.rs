@@ -71,6 +71,17 @@ fn the_json_line_is_one_object_with_linkerds_fields() {
 }
 
 #[test]
+fn a_long_value_is_cut() {
+    let mut long = record(model::AccessLog::Json).unwrap();
+    long.uri = "/é".repeat(4_000);
+    let mut text = String::new();
+    long.write(&mut text, ENDED, Duration::ZERO);
+    let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let uri = parsed["uri"].as_str().unwrap();
+    assert!((1022..=1024 + 3).contains(&uri.len()), "{}", uri.len());
+}
+
+#[test]
 fn a_log_that_is_off_keeps_nothing() {
     assert!(record(model::AccessLog::Off).is_none());
 }

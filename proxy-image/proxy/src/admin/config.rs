@@ -3,13 +3,19 @@
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
-use weft_control::Resolution;
+use weft_control::{Held, Resolution};
 use weft_policy::model::{Backend, BackendTarget, Endpoint, Labels, Outbound, OutboundKind, Ref, Workload};
 
 use crate::context::Proxy;
 
+/// Destinations and endpoints resources that are told; of more only the number is.
+const LISTED: usize = 1_000;
+/// Endpoints that are told in all.
+const ENDPOINTS: usize = 10_000;
+
 pub(super) fn render(proxy: &Proxy) -> String {
-    let held = proxy.control.held();
+    let mut held = proxy.control.held();
+    let omitted = omit(&mut held);
     let stats = proxy.control.stats();
     let credentials = proxy.control.credentials();
     let identity = credentials.borrow().as_ref().map(|credentials| {
@@ -53,8 +59,28 @@ pub(super) fn render(proxy: &Proxy) -> String {
         "outbounds": outbounds,
         "endpoints": endpoints,
         "refused": refused,
+        "omitted": omitted,
     })
     .to_string()
+}
+
+/// Keeps what may be told; how much was left out.
+fn omit(held: &mut Held) -> Value {
+    let all = (held.versions.len(), held.outbounds.len(), held.endpoints.len());
+    held.versions.truncate(2 * LISTED + 2);
+    held.outbounds.truncate(LISTED);
+    held.endpoints.truncate(LISTED);
+    let mut left = ENDPOINTS;
+    held.endpoints.retain(|(_, set)| {
+        let fits = set.len() <= left;
+        left -= if fits { set.len() } else { 0 };
+        fits
+    });
+    json!({
+        "versions": all.0 - held.versions.len(),
+        "outbounds": all.1 - held.outbounds.len(),
+        "endpoints": all.2 - held.endpoints.len(),
+    })
 }
 
 fn workload(workload: &Workload) -> Value {

@@ -103,6 +103,34 @@ async fn a_proxy_is_live_at_once_and_ready_when_it_holds_configuration_and_certi
 }
 
 #[tokio::test]
+async fn the_configuration_told_is_bounded_and_says_what_it_leaves_out() {
+    local(async {
+        let admin = Admin::start(Config::default()).await;
+        let destination = |index: u32| SocketAddr::from((Ipv4Addr::from(0x0a00_0000 + index), 80));
+        for index in 0..1_200 {
+            drop(admin.proxy.control.outbound(destination(index)).await);
+        }
+        let endpoint = |index: u32| weft_policy::model::Endpoint {
+            address: destination(index),
+            pod_uid: String::new(),
+            identity: String::new(),
+            transport: weft_policy::model::Transport::Plain,
+            zone: String::new(),
+            labels: Arc::from([]),
+        };
+        for name in ["endpoints/demo/a:80", "endpoints/demo/b:80"] {
+            admin.setter.set_endpoints(name, (0..6_000).map(endpoint).collect());
+        }
+        let config: serde_json::Value = serde_json::from_str(&admin.get("/config").await.1).unwrap();
+        assert_eq!(config["outbounds"].as_array().map(Vec::len), Some(1_000));
+        assert_eq!(config["endpoints"].as_object().map(serde_json::Map::len), Some(1));
+        assert_eq!(config["omitted"]["outbounds"], 200);
+        assert_eq!(config["omitted"]["endpoints"], 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn metrics_are_chunked_for_http_1_1_and_plain_for_1_0() {
     local(async {
         let admin = Admin::start(Config::default()).await;
@@ -154,6 +182,8 @@ async fn what_is_no_request_is_refused_and_closed() {
         assert!(admin.say("GET live HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         let long = format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(9_000));
         assert!(admin.say(&long).await.starts_with("HTTP/1.1 431 "));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(65));
+        assert!(admin.say(&many).await.starts_with("HTTP/1.1 431 "));
         assert!(admin.say("POST /ready HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         // The body of a request is not taken for the next one.
         let smuggled = "GET /live HTTP/1.1\r\ncontent-length: 35\r\n\r\nGET /drain HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -265,6 +295,33 @@ async fn whoever_waits_for_a_drain_is_not_cut_off() {
         let mut answer = String::new();
         timeout(Duration::from_secs(10), waiting.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.ends_with("\r\n\r\ndrained\n"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_so_many_who_wait_for_a_drain_keep_their_place() {
+    local(async {
+        let admin = Admin::start(Config { drain: Duration::from_secs(20), ..Config::default() }).await;
+        let _guard = admin.proxy.drain.guard(Direction::Inbound);
+        let mut waiting = Vec::new();
+        for _ in 0..=WAITING {
+            let mut stream = TcpStream::connect(admin.address).await.unwrap();
+            stream.write_all(b"POST /drain HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            waiting.push(stream);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS * 2 {
+            silent.push(TcpStream::connect(admin.address).await.unwrap());
+        }
+        assert_eq!(admin.get("/live").await.0, 200);
+        let mut byte = [0];
+        let (last, first) = (waiting.pop().unwrap(), waiting.remove(0));
+        for (mut stream, ends) in [(last, true), (first, false)] {
+            let read = timeout(Duration::from_millis(if ends { 10_000 } else { 100 }), stream.read(&mut byte)).await;
+            assert_eq!(read.is_ok(), ends, "whoever came past the bound gave way, and nobody else");
+        }
     })
     .await;
 }

@@ -24,6 +24,9 @@ use crate::metrics::{Descriptor, LabelBuilder, Metrics, SeriesLabels};
 /// A balancer that nobody has used for this long is forgotten, with its estimates and connections.
 const IDLE: Duration = Duration::from_mins(5);
 
+/// Balancers told in a scrape; the rest are told together.
+const ROWS: usize = 1_000;
+
 static ENDPOINTS: Descriptor = Descriptor::gauge(
     "outbound_http_balancer_endpoints",
     "Endpoints of each balancer: ready, or ejected after a run of failures.",
@@ -93,13 +96,19 @@ impl Balancers {
         let balancers = Rc::clone(self);
         metrics.collect_from(move |sampler| {
             let mut rows: Vec<(SeriesLabels, usize)> = Vec::new();
-            for (name, entry) in balancers.named.borrow().iter() {
+            let mut rest = None;
+            for (index, (name, entry)) in balancers.named.borrow().iter().enumerate() {
                 let (ready, ejected) = entry.balancer.counts();
+                if index >= ROWS {
+                    *rest.get_or_insert(0) += ready + ejected;
+                    continue;
+                }
                 let labels = |state| LabelBuilder::empty().with("name", name).with("endpoint_state", state).build();
                 rows.push((labels("ready"), ready));
                 rows.push((labels("ejected"), ejected));
             }
             rows.sort();
+            rows.extend(rest.map(|count| (SeriesLabels::overflow(), count)));
             for (labels, count) in rows {
                 sampler.sample(&ENDPOINTS, &labels, count);
             }

@@ -101,6 +101,21 @@ fn a_balancer_in_nobodys_hands_is_kept_for_a_while_and_told_in_the_metrics() {
 }
 
 #[test]
+fn balancers_past_the_bound_share_one_overflow_row() {
+    let (balancers, setter, _) = balancers();
+    for index in 0..ROWS + 7 {
+        let name = Arc::from(format!("endpoints/demo/s{index}:80"));
+        setter.set_endpoints(&name, vec![endpoint(1)]);
+        drop(balancers.get(&name));
+    }
+    let metrics = Metrics::new(Limits::default());
+    balancers.collect(&metrics);
+    let text = metrics.render();
+    assert_eq!(text.matches("outbound_http_balancer_endpoints{name=").count(), 2 * ROWS);
+    assert!(text.contains("outbound_http_balancer_endpoints{overflow=\"true\"} 7\n"));
+}
+
+#[test]
 fn randomness_reaches_both_halves() {
     let (mut ones, mut zeros) = (0, 0);
     for _ in 0..64 {

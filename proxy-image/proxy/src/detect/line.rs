@@ -7,10 +7,11 @@ use super::Verdict;
 
 /// Judges a beginning that is neither TLS nor the HTTP/2 preface. Empty lines before it are tolerated here and judged later.
 pub(super) fn judge(bytes: &[u8]) -> Verdict {
-    let rest = bytes.trim_ascii_start();
+    let blank = bytes.iter().take_while(|byte| separates(**byte) || matches!(**byte, b'\r' | b'\n')).count();
+    let rest = bytes.get(blank..).unwrap_or_default();
     let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else { return unfinished(rest) };
     let line = rest.get(..end).unwrap_or_default();
-    let mut words = line.split(|byte| separates(*byte) || separates_for_some(*byte)).filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| separates(*byte)).filter(|word| !word.is_empty());
     let method = words.next().unwrap_or_default();
     let second = words.clone().next().unwrap_or_default();
     if words.any(is_version) {
@@ -45,14 +46,9 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// White space between the words of a request line (RFC 9112 3).
+/// White space between the words of a request line (RFC 9112 3), and what the text functions of some languages count as such besides.
 fn separates(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c)
-}
-
-/// What the text functions of some languages count as white space besides.
-fn separates_for_some(byte: u8) -> bool {
-    matches!(byte, 0x1c..=0x1f | 0x85 | 0xa0)
+    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | 0x1c..=0x1f | 0x85 | 0xa0)
 }
 
 /// A server would look for what it names.
@@ -117,6 +113,9 @@ mod tests {
             b"PRI / HTTP/1.1\r\n",
             b"AMETHODOFMORETHANTWENTYFOURLETTERS /a b HTTP/1.1\r\n",
             b"x \t http://a/\x01b\xffc d HTTP/1.1\r\n",
+            b"GET\xa0/\x85HTTP/1.1\r\n",
+            b"GET\x1c/\x1fHTTP/1.1\n",
+            b"\x0b\xa0\r\n\x1eget / HTTP/1.1\r\n",
             b"connect a:1 HTTP/1.1\r\n",
             b"options * HTTP/1.1\r\n",
             b"\r\n\r\n\r\n\r\nget / HTTP/1.1\r\n",

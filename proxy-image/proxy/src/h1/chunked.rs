@@ -184,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn extensions_trailers_and_sizes_have_their_bounds() {
+        let extension = |count: usize| format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(count));
+        // A trailer counts with its name and its value.
+        let trailer = |count: usize| format!("0\r\nt:{}\r\n\r\n", "v".repeat(count - 1));
+        let size = |count: usize| format!("{}1\r\nx\r\n0\r\n\r\n", "0".repeat(count - 1));
+        let cases: [(&dyn Fn(usize) -> String, usize); 3] =
+            [(&extension, MAX_EXTENSION as usize), (&trailer, MAX_TRAILERS as usize), (&size, MAX_DIGITS.into())];
+        for (body, bound) in cases {
+            assert!(decode(body(bound).as_bytes(), 64).is_ok_and(|(_, _, done)| done), "{bound}");
+            assert_eq!(decode(body(bound + 1).as_bytes(), 64), Err(Malformed), "{bound} and one");
+        }
+    }
+
+    #[test]
     fn anything_ambiguous_is_refused() {
         for body in [
             &b"\r\n"[..],

@@ -115,10 +115,14 @@ pub fn response(head: &ResponseHead<'_, '_>, raw: &[u8], persistence: Persistenc
         out.push(b"\r\n");
     } else {
         let lines = head.headers.first().map_or(raw.len().saturating_sub(2), |header| offset(raw, header.name));
-        out.push(raw.get(..lines).unwrap_or_default());
+        // Empty lines before it, which the parser forgives, would be an empty head to somebody else.
+        let start = raw.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or_default();
+        out.push(raw.get(start..lines).unwrap_or_default());
     }
     copy_lines(raw, head.headers, |index| !head.fields.drops(index), out);
-    if head.fields.coded && !dechunk {
+    // RFC 9112 6.1: neither has a body whose coding could be said.
+    let bodyless = head.status < 200 || head.status == 204;
+    if head.fields.coded && !dechunk && !bodyless {
         out.push(b"transfer-encoding: chunked\r\n");
     }
     match persistence {

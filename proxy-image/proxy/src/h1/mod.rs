@@ -16,3 +16,16 @@ mod pump;
 mod server;
 
 pub use server::serve;
+
+/// What `crate::fuzzing` looks into.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed {
+    pub(crate) use super::body::Body;
+    pub(crate) use super::chunked::Chunked;
+    pub(crate) use super::encode::{Added, Persistence};
+    pub(crate) use super::head::{MAX_HEADERS, RequestHead, ResponseHead, slots};
+
+    pub(crate) mod encode {
+        pub(crate) use crate::h1::encode::{request, response};
+    }
+}

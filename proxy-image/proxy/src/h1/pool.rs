@@ -120,3 +120,38 @@ impl Inner {
         self.total.set(idle.values().map(Vec::len).sum());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Direction;
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::LocalSet;
+
+    #[tokio::test]
+    async fn past_the_bounds_a_connection_is_closed_instead_of_kept() {
+        LocalSet::new()
+            .run_until(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let pool = Pool::new(&Limits { idle_per_target: 2, idle_total: 3, ..Limits::default() });
+                let target = |port: u16| Target::plain(SocketAddr::from(([10, 0, 0, 1], port)), Direction::Outbound);
+                let mut accepted = Vec::new();
+                for (port, kept) in [(1, 1), (1, 2), (1, 2), (2, 3), (3, 3)] {
+                    let stream = TcpStream::connect(address).await.unwrap();
+                    accepted.push(listener.accept().await.unwrap().0);
+                    pool.put(&target(port), Stream::plain(stream));
+                    assert_eq!(pool.len(), kept, "after one more to port {port}");
+                }
+                // What was not kept is closed: its other end reads an end.
+                for (index, mut stream) in accepted.into_iter().enumerate() {
+                    let mut byte = [0];
+                    let read = tokio::io::AsyncReadExt::read(&mut stream, &mut byte);
+                    let ended = tokio::time::timeout(Duration::from_millis(50), read).await.is_ok();
+                    assert_eq!(ended, matches!(index, 2 | 4), "connection {index}");
+                }
+            })
+            .await;
+    }
+}

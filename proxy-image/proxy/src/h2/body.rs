@@ -1,14 +1,17 @@
 //! One direction of a stream: data as fast as the slower side takes it, then trailers.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ::h2::{Error, Reason, RecvStream, SendStream};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::headers::strip_hop_by_hop;
+use super::KEPT_CHUNKS;
+use super::hand::Hand;
+use super::headers::strip_trailers;
 
 /// Which side ended a body before its end.
 #[derive(Debug)]
@@ -22,9 +25,12 @@ pub(super) enum Broken {
 /// A body that is being received. While it is small it can be read again, for an upstream that refused to look at it.
 pub(super) struct Source<'a> {
     stream: RecvStream,
+    /// Read before anybody took it.
+    ahead: Hand,
     kept: Option<Kept>,
     keeping: Option<&'a Keeping>,
-    ahead: Option<Ahead>,
+    /// The end was read before anybody took it, with these trailers.
+    ended: Option<Option<HeaderMap>>,
 }
 
 /// What both sides of an exchange know of a body that is kept.
@@ -55,18 +61,23 @@ struct Kept {
 impl<'a> Source<'a> {
     /// Read once.
     pub(super) fn once(stream: RecvStream) -> Self {
-        Self { stream, kept: None, keeping: None, ahead: None }
+        Self { stream, ahead: Hand::default(), ended: None, kept: None, keeping: None }
     }
 
     /// Read once, with what was already read of it.
     pub(super) fn begun(stream: RecvStream, ahead: Ahead) -> Self {
-        Self { ahead: Some(ahead), ..Self::once(stream) }
+        let mut source = Self::once(stream);
+        match ahead {
+            Ahead::Data(chunk) => source.ahead.push(chunk, true),
+            Ahead::End(trailers) => source.ended = Some(trailers),
+        }
+        source
     }
 
-    /// Can be rewound until `keeping` says that it is settled, as long as no more than `limit` bytes were read.
+    /// Can be rewound until `keeping` says that it is settled, as long as no more than `limit` bytes in [`KEPT_CHUNKS`] frames were read.
     pub(super) fn rewindable(stream: RecvStream, keeping: &'a Keeping, limit: usize) -> Self {
         let kept = Some(Kept { limit, ..Kept::default() });
-        Self { stream, kept, keeping: Some(keeping), ahead: None }
+        Self { stream, ahead: Hand::default(), ended: None, kept, keeping: Some(keeping) }
     }
 
     /// Begins anew; false when that is not possible any more.
@@ -83,7 +94,19 @@ impl<'a> Source<'a> {
     /// Nothing more will come.
     pub(super) fn is_end(&self) -> bool {
         let read = self.kept.as_ref().is_none_or(|kept| kept.next >= kept.chunks.len() && kept.trailers.is_none());
-        read && self.stream.is_end_stream()
+        read && self.ahead.is_empty() && self.stream.is_end_stream()
+    }
+
+    /// Reads what comes before there is anybody to take it, for the reason that [`turn`] has; never ends.
+    pub(super) async fn read_ahead(&mut self) -> Infallible {
+        poll_fn(|context| {
+            // An end or an error is told again to whoever asks next.
+            while let Some(Ok(chunk)) = ready!(self.stream.poll_data(context)) {
+                self.ahead.push(chunk, true);
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// The next chunk, and whether its capacity is still owed to the sender.
@@ -94,16 +117,16 @@ impl<'a> Source<'a> {
             kept.next += 1;
             return Poll::Ready(Some(Ok((chunk.clone(), false))));
         }
-        match self.ahead.take() {
-            Some(Ahead::Data(chunk)) => return Poll::Ready(Some(Ok((chunk, true)))),
-            Some(end) => {
-                self.ahead = Some(end);
-                return Poll::Ready(None);
-            }
-            None => {}
-        }
         if self.keeping.is_some_and(|keeping| keeping.settled.get()) {
             self.kept = None;
+        }
+        if !self.ahead.is_empty() {
+            let (chunk, _) = self.ahead.take(usize::MAX);
+            self.keep(&chunk);
+            return Poll::Ready(Some(Ok((chunk, true))));
+        }
+        if self.ended.is_some() {
+            return Poll::Ready(None);
         }
         self.stream.poll_data(context).map(|data| {
             data.map(|result| {
@@ -118,7 +141,7 @@ impl<'a> Source<'a> {
     fn keep(&mut self, chunk: &Bytes) {
         let Some(kept) = &mut self.kept else { return };
         kept.size += chunk.len();
-        if kept.size > kept.limit {
+        if kept.size > kept.limit || kept.chunks.len() >= KEPT_CHUNKS {
             self.kept = None;
             if let Some(keeping) = self.keeping {
                 keeping.lost.set(true);
@@ -133,7 +156,7 @@ impl<'a> Source<'a> {
         if let Some(trailers) = self.kept.as_ref().and_then(|kept| kept.trailers.clone()) {
             return Ok(trailers);
         }
-        if let Some(Ahead::End(trailers)) = self.ahead.take() {
+        if let Some(trailers) = self.ended.take() {
             return Ok(trailers);
         }
         let trailers = poll_fn(|context| self.stream.poll_trailers(context)).await?;
@@ -144,37 +167,34 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Passes everything from `from` to `to` and ends it. What is held in between is one DATA frame: the sender's window opens only as far as the
-/// receiver has taken the bytes, which `passed` counts. Returns the trailers that were passed on.
+/// Passes everything from `from` to `to` and ends it. The sender's window opens only as far as the receiver has taken the bytes, which `passed`
+/// counts, so no more than that window is held in between. Returns the trailers that were passed on.
 pub(super) async fn copy(
     from: &mut Source<'_>,
     to: &mut SendStream<Bytes>,
     passed: &Cell<u64>,
 ) -> Result<Option<HeaderMap>, Broken> {
     passed.set(0);
-    loop {
-        let data = poll_fn(|context| {
-            if to.poll_reset(context).is_ready() {
-                return Poll::Ready(Err(Broken::Receiver));
+    let mut hand = Hand::default();
+    let mut ended = false;
+    while let Some(mut room) = poll_fn(|context| turn(context, from, to, &mut hand, &mut ended)).await? {
+        while room > 0 && !hand.is_empty() {
+            let (part, owed) = hand.take(room);
+            let length = part.len();
+            room -= length;
+            let last = hand.is_empty() && from.is_end();
+            to.send_data(part, last).map_err(|_| Broken::Receiver)?;
+            // Fails only when the stream is gone, which the next read tells.
+            let _ = from.stream.flow_control().release_capacity(owed);
+            passed.set(passed.get() + u64::try_from(length).unwrap_or_default());
+            if last {
+                return Ok(None);
             }
-            from.poll_data(context).map(Ok)
-        });
-        match data.await? {
-            Some(Ok((chunk, owed))) => {
-                let length = u64::try_from(chunk.len()).unwrap_or_default();
-                let ended = pass(from, to, chunk, owed).await?;
-                passed.set(passed.get() + length);
-                if ended {
-                    return Ok(None);
-                }
-            }
-            Some(Err(error)) => return Err(Broken::Sender(error.reason())),
-            None => break,
         }
     }
     match from.trailers().await.map_err(|error| Broken::Sender(error.reason()))? {
         Some(mut trailers) => {
-            strip_hop_by_hop(&mut trailers);
+            strip_trailers(&mut trailers);
             to.send_trailers(trailers.clone()).map_err(|_| Broken::Receiver)?;
             Ok(Some(trailers))
         }
@@ -185,25 +205,39 @@ pub(super) async fn copy(
     }
 }
 
-/// Passes one chunk on; true when it was the last and the stream was ended with it.
-async fn pass(from: &mut Source<'_>, to: &mut SendStream<Bytes>, mut chunk: Bytes, owed: bool) -> Result<bool, Broken> {
-    while !chunk.is_empty() {
-        to.reserve_capacity(chunk.len());
-        let capacity = match poll_fn(|context| to.poll_capacity(context)).await {
-            Some(Ok(capacity)) => capacity,
-            Some(Err(_)) | None => return Err(Broken::Receiver),
-        };
-        let part = chunk.split_to(capacity.min(chunk.len()));
-        let length = part.len();
-        let last = chunk.is_empty() && from.is_end();
-        to.send_data(part, last).map_err(|_| Broken::Receiver)?;
-        if owed {
-            // Fails only when the stream is gone, which the next read tells.
-            let _ = from.stream.flow_control().release_capacity(length);
+/// How many bytes may go now; None when all has been read and passed on.
+///
+/// While the receiver takes nothing, what comes is read all the same: small frames that pile up unread cost a multiple of what they carry, and
+/// end the whole connection past a bound of the `h2` crate's.
+fn turn(
+    context: &mut Context<'_>,
+    from: &mut Source<'_>,
+    to: &mut SendStream<Bytes>,
+    hand: &mut Hand,
+    ended: &mut bool,
+) -> Poll<Result<Option<usize>, Broken>> {
+    if to.poll_reset(context).is_ready() {
+        return Poll::Ready(Err(Broken::Receiver));
+    }
+    loop {
+        if !hand.is_empty() {
+            to.reserve_capacity(hand.len());
+            if to.capacity() > 0 {
+                return Poll::Ready(Ok(Some(to.capacity())));
+            }
+            match to.poll_capacity(context) {
+                Poll::Ready(Some(Ok(room))) => return Poll::Ready(Ok(Some(room))),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Broken::Receiver)),
+                Poll::Pending => {}
+            }
         }
-        if last {
-            return Ok(true);
+        if *ended {
+            return if hand.is_empty() { Poll::Ready(Ok(None)) } else { Poll::Pending };
+        }
+        match ready!(from.poll_data(context)) {
+            Some(Ok((chunk, owed))) => hand.push(chunk, owed),
+            Some(Err(error)) => return Poll::Ready(Err(Broken::Sender(error.reason()))),
+            None => *ended = true,
         }
     }
-    Ok(false)
 }

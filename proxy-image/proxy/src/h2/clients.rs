@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use weft_policy::model::Transport;
 
 use super::connection::Connection;
+use super::windows::Windows;
 use super::{CONNECTIONS, WAITING};
 use crate::context::Proxy;
 use crate::exchange::{ErrorReason, Target, TargetKey};
@@ -28,6 +29,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Clients {
     upstreams: RefCell<HashMap<TargetKey, Rc<Upstream>>>,
     sweeping: Cell<bool>,
+    windows: Rc<Windows>,
+    /// Connections that are open or dialled.
+    connections: Rc<Cell<usize>>,
+    /// Requests of clients under way.
+    requests: Rc<Cell<usize>>,
+}
+
+/// One of a bounded number of things, until it is dropped.
+pub(super) struct Counted(Rc<Cell<usize>>);
+
+impl Counted {
+    /// None: there are `most` already.
+    pub(super) fn begin(count: &Rc<Cell<usize>>, most: usize) -> Option<Self> {
+        if count.get() >= most {
+            return None;
+        }
+        count.set(count.get() + 1);
+        Some(Self(Rc::clone(count)))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 #[derive(Default)]
@@ -94,7 +120,12 @@ impl Clients {
                 let expected = upstream.dialing.get() * super::STREAMS_UPSTREAM;
                 let count = upstream.connections.borrow().len() + upstream.dialing.get();
                 if expected < upstream.waiting.get() && count < CONNECTIONS {
-                    Upstream::dial(&upstream, proxy, target);
+                    match self.room(proxy) {
+                        Some(counted) => Upstream::dial(&upstream, proxy, target, counted),
+                        // Nothing will become free here.
+                        None if count == 0 => return Err(ErrorReason::Overload),
+                        None => {}
+                    }
                 }
                 let (failures, _) = upstream.failed.get();
                 upstream.changed.notified().await;
@@ -114,6 +145,24 @@ impl Clients {
         let result = timeout(PATIENCE, wait).await.unwrap_or(Err(ErrorReason::Overload));
         self.sweep_later(proxy);
         result
+    }
+
+    /// Room for one more connection, where need be that of one that is idle.
+    fn room(&self, proxy: &Proxy) -> Option<Counted> {
+        let most = proxy.config.limits.http2_connections;
+        Counted::begin(&self.connections, most).or_else(|| {
+            self.close_idle(Duration::ZERO);
+            Counted::begin(&self.connections, most)
+        })
+    }
+
+    /// Counts a request of a client; None when as many are under way as the proxy will hold.
+    pub(super) fn request(&self, proxy: &Proxy) -> Option<Counted> {
+        Counted::begin(&self.requests, proxy.config.limits.http2_requests)
+    }
+
+    pub(super) fn windows(&self) -> &Rc<Windows> {
+        &self.windows
     }
 
     /// Connections that are open now.
@@ -158,14 +207,20 @@ impl Clients {
         });
     }
 
-    /// Ends connections that were idle for too long and forgets upstreams that are not used.
-    fn sweep(&self, idle: Duration) {
-        self.upstreams.borrow_mut().retain(|_, upstream| {
+    fn close_idle(&self, idle: Duration) {
+        for upstream in self.upstreams.borrow().values() {
             for connection in upstream.connections.borrow().iter() {
                 if connection.idle_since().is_some_and(|since| since.elapsed() >= idle) {
                     connection.close();
                 }
             }
+        }
+    }
+
+    /// Ends connections that were idle for too long and forgets upstreams that are not used.
+    fn sweep(&self, idle: Duration) {
+        self.close_idle(idle);
+        self.upstreams.borrow_mut().retain(|_, upstream| {
             upstream.connections.borrow_mut().retain(|connection| !connection.is_closing());
             Rc::strong_count(upstream) > 1 || !upstream.connections.borrow().is_empty()
         });
@@ -188,13 +243,16 @@ impl Upstream {
     }
 
     /// Connects in a task of its own: the requests that wait for it come and go.
-    fn dial(self: &Rc<Self>, proxy: &Rc<Proxy>, target: &Target) {
+    fn dial(self: &Rc<Self>, proxy: &Rc<Proxy>, target: &Target, counted: Counted) {
         self.dialing.set(self.dialing.get() + 1);
         let (upstream, proxy, target) = (Rc::clone(self), Rc::clone(proxy), target.clone());
         spawn_local(async move {
             let mesh = target.transport != Transport::Plain;
             let opened = match proxy.dial(&target, Protocol::Http2).await {
-                Ok(stream) => Connection::open(stream, mesh).await.map_err(|_| ErrorReason::Upstream),
+                Ok(stream) => {
+                    let opened = Connection::open(stream, mesh, proxy.http2.windows(), counted);
+                    opened.await.map_err(|_| ErrorReason::Upstream)
+                }
                 Err(reason) => Err(reason),
             };
             upstream.dialing.set(upstream.dialing.get().saturating_sub(1));

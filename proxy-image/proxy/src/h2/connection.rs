@@ -1,6 +1,6 @@
 //! One HTTP/2 connection to an upstream.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -10,9 +10,11 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
+use super::clients::Counted;
 use super::keepalive;
+use super::windows::{Window, Windows};
 use super::{
-    CONNECTION_WINDOW, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
+    CONNECTION_WINDOW, DATA_FRAMES, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
     STREAM_WINDOW, STREAMS_UPSTREAM,
 };
 
@@ -22,6 +24,12 @@ pub(super) struct Connection {
     active: Cell<usize>,
     closing: Cell<bool>,
     idle_since: Cell<Instant>,
+    /// Among all connections; given up as soon as it is closed with no stream open.
+    counted: RefCell<Option<Counted>>,
+    window: RefCell<Window>,
+    /// The size that the window is to have, once it is to have another.
+    wider: Cell<u32>,
+    widened: Notify,
     /// Nobody is to use it any more: its task ends it once its streams have.
     pub(super) retired: Notify,
 }
@@ -31,7 +39,12 @@ impl Connection {
     ///
     /// # Errors
     /// The handshake's.
-    pub(super) async fn open<T>(io: T, mesh: bool) -> Result<(Rc<Self>, impl Future<Output = ()> + use<T>), ::h2::Error>
+    pub(super) async fn open<T>(
+        io: T,
+        mesh: bool,
+        windows: &Rc<Windows>,
+        counted: Counted,
+    ) -> Result<(Rc<Self>, impl Future<Output = ()> + use<T>), ::h2::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -40,6 +53,7 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(DATA_FRAMES)
             .max_concurrent_reset_streams(RESET_STREAMS)
             .reset_stream_duration(RESET_KEPT)
             .max_pending_accept_reset_streams(RESETS_PENDING)
@@ -53,6 +67,10 @@ impl Connection {
             active: Cell::new(0),
             closing: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
+            counted: RefCell::new(Some(counted)),
+            window: RefCell::new(Window::new(windows)),
+            wider: Cell::new(CONNECTION_WINDOW),
+            widened: Notify::new(),
             retired: Notify::new(),
         });
         let pings = if mesh { driver.ping_pong() } else { None };
@@ -64,8 +82,16 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
+            let driven = async {
+                loop {
+                    tokio::select! {
+                        result = &mut driver => return result,
+                        () = this.widened.notified() => driver.set_target_window_size(this.wider.get()),
+                    }
+                }
+            };
             tokio::select! {
-                result = driver => if let Err(error) = result {
+                result = driven => if let Err(error) = result {
                     tracing::debug!(error = %error, "upstream HTTP/2 connection ended");
                 },
                 () = alive => tracing::debug!("upstream HTTP/2 connection does not answer"),
@@ -98,6 +124,7 @@ impl Connection {
     pub(super) fn close(&self) {
         self.closing.set(true);
         if self.active.get() == 0 {
+            self.counted.take();
             self.retired.notify_one();
         }
     }
@@ -113,6 +140,10 @@ impl Connection {
 
     pub(super) fn occupy(&self) {
         self.active.set(self.active.get() + 1);
+        if let Some(size) = self.window.borrow_mut().widen(self.active.get()) {
+            self.wider.set(size);
+            self.widened.notify_one();
+        }
     }
 
     pub(super) fn vacate(&self) {

@@ -19,7 +19,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// A request's head, borrowed.
-pub(super) struct View<'a>(pub(super) &'a request::Parts);
+pub(crate) struct View<'a>(pub(crate) &'a request::Parts);
 
 impl RequestView for View<'_> {
     fn method(&self) -> &str {
@@ -89,11 +89,18 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes away what trailers may not say: what belongs to one connection, and what vouches for a caller, which only a head of ours does.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    trailers.remove(WEFT_CLIENT_ID);
+    trailers.remove(L5D_CLIENT_ID);
+}
+
 /// Makes a client's head the upstream's: forged identities out, the verified one in, the authority in its pseudo-header.
 ///
 /// # Errors
 /// `BadRequest` when `Host` contradicts `:authority`, or neither is usable.
-pub(super) fn prepare(parts: &mut request::Parts, target: &Target, identity: Option<&[u8]>) -> Result<(), ErrorReason> {
+pub(crate) fn prepare(parts: &mut request::Parts, target: &Target, identity: Option<&[u8]>) -> Result<(), ErrorReason> {
     strip_hop_by_hop(&mut parts.headers);
     parts.headers.remove(WEFT_CLIENT_ID);
     parts.headers.remove(L5D_CLIENT_ID);

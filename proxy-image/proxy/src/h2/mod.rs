@@ -11,10 +11,12 @@ mod answer;
 mod body;
 mod clients;
 mod connection;
+mod hand;
 mod headers;
 mod keepalive;
 mod server;
 mod stream;
+mod windows;
 
 pub use clients::Clients;
 pub use server::serve;
@@ -26,8 +28,19 @@ use crate::context::Proxy;
 
 /// Unread bytes that one stream may hold (RFC 9113's default).
 const STREAM_WINDOW: u32 = 65_535;
-/// Unread bytes that all streams of a connection may hold together.
+/// Unread bytes that all streams of a connection may hold together, before it is widened for more streams.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The widest that the window of a connection becomes: that of as many streams as a proxy opens on one.
+const CONNECTION_WINDOW_MOST: u32 = STREAMS_UPSTREAM as u32 * STREAM_WINDOW;
+/// By how much the windows of all connections together may be widened.
+const WINDOWS: u32 = 64 * 1024 * 1024;
+/// What small DATA frames of a connection may cost beyond what they carry before they are read, at about 256 bytes for each; one more ends the
+/// connection. Twice what a stream's window holds in messages of 16 bytes, which may come in one piece.
+const DATA_FRAMES: usize = 2 * 1024 * 1024;
+/// Frames of a request that are kept so that it can be sent again.
+const KEPT_CHUNKS: usize = 64;
+/// Interim responses that are passed on before a response; more are left out.
+const INTERIM: usize = 16;
 /// Bytes accepted from one stream for sending that have not left yet.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Decoded size of a header list (RFC 9113 6.5.2).
@@ -52,6 +65,12 @@ const RESETS_LOCAL: usize = 1_024;
 /// A mesh connection with streams is asked whether it lives this often, and given up when it does not answer in time.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What `crate::fuzzing` looks into.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed {
+    pub(crate) use super::headers::{View, prepare, strip_trailers};
+}
 
 #[cfg(test)]
 mod tests;

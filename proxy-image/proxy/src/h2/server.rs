@@ -10,8 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use super::stream;
+use super::windows::Window;
 use super::{
-    CONNECTION_WINDOW, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
+    CONNECTION_WINDOW, DATA_FRAMES, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
     STREAM_WINDOW, STREAMS_PLAIN, STREAMS_TRUSTED, keepalive,
 };
 use crate::exchange::{Direction, Session};
@@ -30,6 +31,7 @@ where
         .max_header_list_size(HEADER_LIST)
         .max_concurrent_streams(if trusted { STREAMS_TRUSTED } else { STREAMS_PLAIN })
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(DATA_FRAMES)
         .max_concurrent_reset_streams(RESET_STREAMS)
         .reset_stream_duration(RESET_KEPT)
         .max_pending_accept_reset_streams(RESETS_PENDING)
@@ -46,6 +48,7 @@ where
         Err(_) => return,
     };
     let open = Rc::new(());
+    let mut window = Window::new(proxy.http2.windows());
     let pings = if meshed { connection.ping_pong() } else { None };
     let alive = async {
         match pings {
@@ -75,6 +78,10 @@ where
             accepted = poll_fn(|context| connection.poll_accept(context)) => match accepted {
                 Some(Ok((request, respond))) => {
                     let (session, open) = (Rc::clone(&session), Rc::clone(&open));
+                    // Only for those who are known: anybody could have many streams.
+                    if trusted && let Some(size) = window.widen(Rc::strong_count(&open) - 1) {
+                        connection.set_target_window_size(size);
+                    }
                     spawn_local(async move {
                         stream::exchange(&session, request, respond).await;
                         drop(open);

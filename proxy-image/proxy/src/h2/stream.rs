@@ -14,11 +14,11 @@ use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, Response, request};
 
-use super::SEND_BUFFER;
 use super::answer::{self, Answer, refuse, refuse_with};
 use super::body::{Ahead, Broken, Keeping, Source, copy};
 use super::clients::Slot;
 use super::headers::{View, grpc_status, grpc_timeout, is_grpc, prepare, pushback, strip_hop_by_hop};
+use super::{INTERIM, SEND_BUFFER};
 use crate::carry::{Carry, Clock, Expired, Failure, Progress};
 use crate::exchange::{Direction, End, ErrorReason, Plan, Refused, Session};
 
@@ -37,6 +37,9 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
             }
             return refuse_with(&mut respond, grpc, Answer { reason, status, code }, *tally);
         }
+    };
+    let Some(_under_way) = session.proxy().http2.request(session.proxy()) else {
+        return refuse(&mut respond, grpc, ErrorReason::Overload, plan.tally);
     };
     if let Err(reason) = prepare(&mut parts, &plan.target, session.identity_header()) {
         return refuse(&mut respond, grpc, reason, plan.tally);
@@ -59,12 +62,14 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     let mut tries = 1;
     let verdict = loop {
         let opened = {
-            let open = pin!(open(session, &mut plan, &parts, body.is_end()));
+            let whole = body.is_end();
+            let open = pin!(open(session, &mut plan, &parts, whole));
             let open = pin!(Clock::bound(clock.as_ref(), open));
             tokio::select! {
                 biased;
                 opened = open => opened,
                 _ = poll_fn(|context| respond.poll_reset(context)) => break Verdict::ClientGone,
+                never = body.read_ahead() => match never {},
             }
         };
         let (opened, slot) = match opened {
@@ -238,6 +243,7 @@ impl Attempt<'_> {
             sent
         });
         let mut sent: Option<Sent> = None;
+        let mut interim = 0;
         let head = poll_fn(|context| {
             if sent.is_none()
                 && let Poll::Ready(done) = sending.as_mut().poll(context)
@@ -247,8 +253,12 @@ impl Attempt<'_> {
             if client_left(sent.as_ref()) || self.respond.poll_reset(context).is_ready() {
                 return Poll::Ready(Head::ClientGone);
             }
-            while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(context) {
-                pass_interim(self.respond, interim);
+            while let Poll::Ready(Some(Ok(response))) = response.poll_informational(context) {
+                // Heads know no flow control: a client that does not read would have them all kept for it.
+                interim += 1;
+                if interim <= INTERIM {
+                    pass_interim(self.respond, response);
+                }
             }
             match Pin::new(&mut response).poll(context) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(Head::Response(response)),

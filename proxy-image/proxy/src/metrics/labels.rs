@@ -9,6 +9,10 @@ use super::http::Direction;
 
 /// Longest label value in bytes; what a client chooses (an authority, an identity) must not grow without bound.
 const MAX_VALUE: usize = 256;
+/// Longest label name in bytes.
+const MAX_NAME: usize = 128;
+/// Labels of one set; more are left out.
+const MAX_LABELS: usize = 64;
 
 /// A finished label set: `a="x",b="y"`, without braces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,7 +146,7 @@ impl LabelBuilder {
 
     fn push(&mut self, name: &str, value: &str) {
         let name = sanitised(name);
-        if name.is_empty() || self.names.contains(&name) {
+        if name.is_empty() || self.names.len() >= MAX_LABELS || self.names.contains(&name) {
             return;
         }
         if !self.text.is_empty() {
@@ -170,6 +174,7 @@ pub(super) fn append(text: &mut String, base: &SeriesLabels, extra: &[(&str, &dy
 
 fn sanitised(name: &str) -> Box<str> {
     name.char_indices()
+        .take(MAX_NAME)
         .map(|(index, c)| match c {
             'a'..='z' | 'A'..='Z' | '_' => c,
             '0'..='9' if index > 0 => c,
@@ -180,14 +185,7 @@ fn sanitised(name: &str) -> Box<str> {
 }
 
 fn truncated(value: &str) -> &str {
-    if value.len() <= MAX_VALUE {
-        return value;
-    }
-    let mut end = MAX_VALUE;
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
-    value.get(..end).unwrap_or_default()
+    value.get(..value.floor_char_boundary(MAX_VALUE)).unwrap_or_default()
 }
 
 fn escape_into(text: &mut String, value: &str) {

@@ -95,6 +95,15 @@ fn label_values_are_escaped_names_are_made_legal_and_long_values_are_cut() {
 }
 
 #[test]
+fn a_set_has_no_more_labels_than_its_bound_and_no_longer_names() {
+    let many = (0..100).fold(LabelBuilder::empty(), |labels, index| labels.with(&format!("n{index}"), "x")).build();
+    assert_eq!(many.as_str().split(',').count(), 64);
+    assert!(many.as_str().ends_with(r#",n63="x""#));
+    let long = LabelBuilder::empty().with(&"n".repeat(1000), "x").build();
+    assert_eq!(long.as_str(), format!("{}=\"x\"", "n".repeat(128)));
+}
+
+#[test]
 fn a_reference_becomes_group_kind_name_and_only_then_namespace_and_port() {
     let reference = model::Ref {
         kind: "service".into(),
@@ -139,6 +148,16 @@ fn response_kinds_past_the_bound_share_one_overflow_kind() {
     });
     assert_eq!((total, kinds), (5, 3));
     assert!(metrics.render().contains("response_total{overflow=\"true\"} 3\n"));
+}
+
+#[test]
+fn a_series_knows_no_more_ways_to_end_than_its_bound() {
+    let metrics = Metrics::new(Limits::default());
+    let series = metrics.tcp_series(&SeriesLabels::none());
+    for index in 0..40 {
+        series.open().set_errno(Box::leak(format!("E{index}").into_boxed_str()));
+    }
+    assert_eq!(metrics.render().matches("tcp_close_total{").count(), 32);
 }
 
 #[test]

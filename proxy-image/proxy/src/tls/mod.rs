@@ -150,3 +150,24 @@ pub fn client_tls(identity: Option<Identity>) -> ClientTls {
         None => ClientTls::MeshNoIdentity,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_session_holds_no_more_plaintext_than_its_bound() {
+        let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "app.local".try_into().unwrap();
+        let mut session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        limit(&mut session);
+        let taken = session.writer().write(&[0; 16 * SESSION_BUFFER]).unwrap();
+        assert_eq!(taken, SESSION_BUFFER);
+        assert_eq!(session.writer().write(b"more").unwrap(), 0);
+    }
+}

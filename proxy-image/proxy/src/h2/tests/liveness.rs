@@ -1,4 +1,5 @@
 use super::*;
+use crate::h2::clients::Counted;
 use crate::h2::connection::Connection;
 
 /// A mesh connection to a peer that is polled only while `answers`; the virtual clock jumps from timer to timer.
@@ -11,7 +12,8 @@ async fn peer(answers: bool) -> (Rc<Connection>, JoinHandle<()>) {
         }
         std::future::pending::<()>().await;
     });
-    let (connection, drive) = Connection::open(ours, true).await.unwrap();
+    let counted = Counted::begin(&Rc::default(), 1).unwrap();
+    let (connection, drive) = Connection::open(ours, true, &Rc::default(), counted).await.unwrap();
     (connection, spawn_local(drive))
 }
 

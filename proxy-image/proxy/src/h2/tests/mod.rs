@@ -1,6 +1,7 @@
 //! Real HTTP/2 clients and servers around the production code: the client over a pipe, servers on loopback.
 
 mod bodies;
+mod bounds;
 mod carry;
 mod liveness;
 mod mesh;
@@ -88,7 +89,7 @@ impl Backend {
                 spawn_local(async move {
                     let mut builder = ::h2::server::Builder::new();
                     // With the protocol's default of 64 kB a single stalled stream stalls its whole connection, proxy or not.
-                    builder.initial_connection_window_size(1024 * 1024);
+                    builder.initial_connection_window_size(16 * 1024 * 1024);
                     let Ok(mut connection) =
                         builder.max_concurrent_streams(streams).handshake::<_, Bytes>(socket).await
                     else {
