@@ -67,6 +67,7 @@ describe('compile', () => {
         const { statuses } = compile(snapshot, OPTIONS);
         const ours = [
           snapshot.meshConfigs,
+          snapshot.trafficPolicies,
           snapshot.trafficSplits,
           snapshot.httpRouteGroups,
           snapshot.servers,

@@ -29,6 +29,7 @@ export const REASONS = {
   HeadlessRoot: 'The root Service is headless: clients connect to its pods directly, so nothing can be split.',
   UnsupportedServiceType: 'A Service of type ExternalName has no endpoints in the mesh.',
   RootNotFound: 'The root Service does not exist (yet).',
+  TargetNotFound: 'The Service that the object names does not exist (yet).',
   BackendNotFound: 'A backend Service does not exist (yet); its share goes to the others.',
   PortMismatch: 'A backend Service lacks a port of the root; on that port its share goes to the others.',
   RouteGroupNotFound: 'An HTTPRouteGroup does not exist (yet), or is invalid; nothing is split.',

@@ -8,6 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 const APIS: Readonly<Record<string, string>> = {
   Server: 'policy.linkerd.io/v1beta3',
   ServerAuthorization: 'policy.linkerd.io/v1beta1',
+  TrafficPolicy: 'weft.dev/v1alpha1',
   TrafficSplit: 'split.smi-spec.io/v1alpha4',
   HTTPRouteGroup: 'specs.smi-spec.io/v1alpha4',
   MeshConfig: 'weft.dev/v1alpha1',
@@ -21,6 +22,9 @@ const object = (kind: string, spec: unknown, name = 'it') => ({
 const saz = (client: Json) => ({ server: { name: 's' }, client });
 const net = (cidr: string, ...except: readonly string[]) =>
   saz({ unauthenticated: true, networks: [{ cidr, except }] });
+const policy = (rest: object) => ({ targetRef: { name: 'web' }, ...rest });
+const fault = (rest: object) => policy({ faults: [{ name: 'f', until: '2030-01-01T00:00:00Z', ...rest }] });
+
 const split = (...weights: readonly unknown[]) => ({
   service: 'web',
   backends: weights.map((weight, index) => ({ service: `b${index}`, weight })),
@@ -101,6 +105,60 @@ describe('validateObject refuses', () => {
       'ServerAuthorization',
       { server: { name: 'a', selector: {} }, client: { unauthenticated: true } },
       'spec.server',
+    ],
+    [
+      'a fault without an end',
+      'TrafficPolicy',
+      policy({ faults: [{ name: 'f', delay: '1s' }] }),
+      'spec.faults[0].until',
+    ],
+    [
+      'a fault whose end is no moment',
+      'TrafficPolicy',
+      fault({ delay: '1s', until: 'tomorrow' }),
+      'spec.faults[0].until',
+    ],
+    ['a fault that does nothing', 'TrafficPolicy', fault({}), 'spec.faults[0]'],
+    ['a fault that delays for an hour', 'TrafficPolicy', fault({ delay: '1h' }), 'spec.faults[0].delay'],
+    ['a fault that answers 200', 'TrafficPolicy', fault({ abort: { status: 200 } }), 'spec.faults[0].abort.status'],
+    ['a duration without a unit', 'TrafficPolicy', policy({ timeouts: { request: '5' } }), 'spec.timeouts.request'],
+    [
+      'a try that outlasts its request',
+      'TrafficPolicy',
+      policy({ timeouts: { request: '1s', perTry: '2s' } }),
+      'spec.timeouts.perTry',
+    ],
+    ['no further try at all', 'TrafficPolicy', policy({ retry: { limit: 0 } }), 'spec.retry.limit'],
+    ['a word that is no reason to retry', 'TrafficPolicy', policy({ retry: { on: ['6xx'] } }), 'spec.retry.on[0]'],
+    [
+      'a gRPC status in capitals',
+      'TrafficPolicy',
+      policy({ retry: { grpcOn: ['UNAVAILABLE'] } }),
+      'spec.retry.grpcOn[0]',
+    ],
+    [
+      'a ring that hashes on nothing',
+      'TrafficPolicy',
+      policy({ loadBalancing: { algorithm: 'RingHash' } }),
+      'spec.loadBalancing.hashOn',
+    ],
+    [
+      'a cookie without a name',
+      'TrafficPolicy',
+      policy({ loadBalancing: { algorithm: 'RingHash', hashOn: { kind: 'Cookie' } } }),
+      'spec.loadBalancing.hashOn.name',
+    ],
+    [
+      'a rule whose expression is no RE2',
+      'TrafficPolicy',
+      policy({ rules: [{ name: 'a', matches: [{ path: { type: 'RegularExpression', value: '(?=a)' } }] }] }),
+      'spec.rules[0].matches[0].path.value',
+    ],
+    [
+      'a target that is no Service',
+      'TrafficPolicy',
+      { targetRef: { kind: 'Pod', name: 'web' } },
+      'spec.targetRef.kind',
     ],
     ['a negative weight', 'TrafficSplit', split(-1), 'spec.backends[0].weight'],
     ['a broken number as weight', 'TrafficSplit', split(1, 0.5), 'spec.backends[1].weight'],

@@ -7,6 +7,7 @@ import {
   type Parsed,
   parseServer,
   parseServerAuthorization,
+  parseTrafficPolicy,
   parseTrafficSplit,
 } from './parse/index.ts';
 import { problemsOf, resolvePolicies, resolveSplits, worldOf } from './resolve/index.ts';
@@ -21,6 +22,7 @@ type CustomField = Extract<SnapshotField, keyof typeof PARSERS>;
 
 const PARSERS = {
   meshConfigs: parseMeshConfig,
+  trafficPolicies: parseTrafficPolicy,
   trafficSplits: parseTrafficSplit,
   httpRouteGroups: parseHttpRouteGroup,
   servers: parseServer,

@@ -21,6 +21,7 @@ export const WATCHED_KINDS: readonly WatchedKind[] = [
   namespaced(core('pods', '/v1/pods', 'Pod')),
   namespaced(core('networkPolicies', 'networking.k8s.io/v1/networkpolicies', 'NetworkPolicy')),
   custom('meshConfigs', 'weft.dev/v1alpha1/meshconfigs', 'MeshConfig'),
+  namespaced(custom('trafficPolicies', 'weft.dev/v1alpha1/trafficpolicies', 'TrafficPolicy')),
   namespaced(custom('trafficSplits', 'split.smi-spec.io/v1alpha4/trafficsplits', 'TrafficSplit')),
   namespaced(custom('httpRouteGroups', 'specs.smi-spec.io/v1alpha4/httproutegroups', 'HTTPRouteGroup')),
   namespaced(custom('servers', 'policy.linkerd.io/v1beta3/servers', 'Server')),

@@ -14,6 +14,7 @@ export interface Snapshot {
   readonly pods: ReadonlyMap<ObjectKey, PodFacts>;
   readonly networkPolicies: ReadonlyMap<ObjectKey, NetworkPolicyFacts>;
   readonly nodes: ReadonlyMap<ObjectKey, NodeFacts>;
+  readonly trafficPolicies: ReadonlyMap<ObjectKey, CustomObject>;
   readonly trafficSplits: ReadonlyMap<ObjectKey, CustomObject>;
   readonly httpRouteGroups: ReadonlyMap<ObjectKey, CustomObject>;
   readonly servers: ReadonlyMap<ObjectKey, CustomObject>;
@@ -56,6 +57,7 @@ export interface ServiceFacts {
   readonly ports: readonly ServicePortFacts[];
   readonly internalTrafficPolicy: 'Cluster' | 'Local';
   readonly publishNotReadyAddresses: boolean;
+  readonly sessionAffinity: 'None' | 'ClientIP';
 }
 
 export interface ServicePortFacts {

@@ -1,7 +1,7 @@
 import { type PortRange, sortedUnique } from '../../kernel/index.ts';
 import type { Authorization, CustomObject, InboundPort, InboundRoute, PodFacts, Protocol } from '../../model/index.ts';
 import { PROXY_PORTS } from '../options.ts';
-import type { Mesh, ServerRule } from '../parse/index.ts';
+import type { Mesh, ServerRule, Traffic } from '../parse/index.ts';
 import {
   grantsOf,
   inboundPolicyOf,
@@ -9,6 +9,7 @@ import {
   podSetting,
   portsSetting,
   serversOfPod,
+  trafficOfPodPort,
   type World,
 } from '../resolve/index.ts';
 import { grantAuthorization, policyAuthorizations } from './authorizations.ts';
@@ -41,19 +42,50 @@ export function inboundRules(world: World, mesh: Mesh, pod: PodFacts): InboundRu
     maxRequests: 0,
     maxConnectionAgeMs: 0,
   };
-  const ports = sortedUnique([...servers.keys(), ...portsWithHints(world, pod, opaque)]).map(port => {
+  const all = [...servers.keys(), ...portsWithHints(world, pod, opaque), ...limitedPorts(world, pod)];
+  const ports = sortedUnique(all).map(port => {
     const rule = servers.get(port);
     const base =
       rule === undefined
         ? { ...fallback, port, protocol: protocolOfPodPort(world, pod, port, opaque) }
         : ruledPort({ world, mesh, rule }, port);
-    return { ...base, routes: HTTP_PROTOCOLS.has(base.protocol) ? probeRoutes(mesh, pod, port) : [] };
+    return {
+      ...base,
+      ...limitsOf(world, pod, port),
+      routes: HTTP_PROTOCOLS.has(base.protocol) ? probeRoutes(mesh, pod, port) : [],
+    };
   });
-  const objects = [...servers.values()].flatMap(({ object, closed }) => [
-    object,
-    ...(closed ? [] : grantsOf(world, object).map(grant => grant.object)),
-  ]);
+  const objects = [
+    ...[...servers.values()].flatMap(({ object, closed }) => [
+      object,
+      ...(closed ? [] : grantsOf(world, object).map(grant => grant.object)),
+    ]),
+    ...limitedPorts(world, pod).flatMap(port => limiting(world, pod, port).flatMap(({ object }) => object ?? [])),
+  ];
   return { ports, defaultPort: fallback, objects };
+}
+
+function limiting(world: World, pod: PodFacts, port: number): readonly Traffic[] {
+  return trafficOfPodPort(world, pod, port).filter(
+    traffic => traffic.maxRequestsPerPod > 0 || traffic.maxConnectionAgeMs > 0,
+  );
+}
+
+/** Ports on which a TrafficPolicy of a Service in front of the pod limits something. */
+function limitedPorts(world: World, pod: PodFacts): readonly number[] {
+  if (world.traffic.size === 0) return [];
+  return inboundPortsOfPod(world, pod).filter(port => limiting(world, pod, port).length > 0);
+}
+
+/** Where several Services lead to a port the narrowest limit holds. */
+function limitsOf(world: World, pod: PodFacts, port: number): Pick<InboundPort, 'maxRequests' | 'maxConnectionAgeMs'> {
+  const limits = limiting(world, pod, port);
+  const narrowest = (values: readonly number[]): number => Math.min(...values.filter(value => value > 0), Infinity);
+  const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
+  return {
+    maxRequests: finite(narrowest(limits.map(({ maxRequestsPerPod }) => maxRequestsPerPod))),
+    maxConnectionAgeMs: finite(narrowest(limits.map(({ maxConnectionAgeMs }) => maxConnectionAgeMs))),
+  };
 }
 
 /** Ports without a Server that still differ from the default: a protocol is known, or the kubelet must get in. */

@@ -2,6 +2,8 @@
 import { contentHash, parseAddress, serviceKey } from '../../kernel/index.ts';
 import type { CustomObject, Resource, ResourceBody, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
+import { trafficOf } from '../resolve/index.ts';
+import { renderBalancing } from './balancing.ts';
 import { renderEndpoints } from './endpoints.ts';
 import { renderOutbound } from './outbound.ts';
 import { originsOf } from './refs.ts';
@@ -48,7 +50,10 @@ function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resour
   if (facts === undefined || mesh === undefined || !facts.ports.some(candidate => candidate.port === Number(port)))
     return undefined;
   const endpoints = renderEndpoints(world, mesh, facts, { port: Number(port), view });
-  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing: undefined } });
+  const traffic = trafficOf(world, facts);
+  const balancing = renderBalancing(traffic, view);
+  const objects = balancing === undefined || traffic?.object === undefined ? [] : [traffic.object];
+  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing } }, objects);
 }
 
 function resource(name: string, body: ResourceBody, objects: readonly CustomObject[] = []): Resource {

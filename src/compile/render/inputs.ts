@@ -1,7 +1,7 @@
 import { namespaceKey, parseAddress, podKey, serviceKey } from '../../kernel/index.ts';
 import type { PodFacts, Resource, ServiceFacts, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { nodeOf, type World } from '../resolve/index.ts';
+import { nodeOf, servicesOfPod, type World } from '../resolve/index.ts';
 import { render } from './index.ts';
 
 /** A resource with everything that it was made from. */
@@ -53,7 +53,8 @@ function outboundInputs(plan: Plan, address: string): readonly unknown[] {
   const split = plan.splits.get(service.key);
   const routed =
     split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
-  return [service, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...routed];
+  const traffic = world.traffic.get(service.key);
+  return [service, traffic, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...routed];
 }
 
 function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[] {
@@ -72,6 +73,7 @@ function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[
   ]);
   return [
     service,
+    world.traffic.get(service.key),
     ...slices,
     ...pods.flatMap(pod => [pod, pod === undefined ? '' : zoneOf(world, pod.node)]),
     ...endpoints.map(({ endpoint }) => zoneOf(world, endpoint.node)),
@@ -88,6 +90,7 @@ function podInputs(world: World, pod: PodFacts): readonly unknown[] {
     ...(world.servers.get(namespace) ?? []),
     ...(world.grants.get(namespace) ?? []),
     ...(world.services.get(namespace) ?? []),
+    ...servicesOfPod(world, pod).map(service => world.traffic.get(service.key)),
   ];
 }
 

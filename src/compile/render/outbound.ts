@@ -2,7 +2,7 @@ import { gcd } from '../../kernel/index.ts';
 import type { Backend, CustomObject, Outbound, OutboundRoute, PodFacts, ServiceFacts } from '../../model/index.ts';
 import type { Mesh } from '../parse/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { podSetting, portsSetting, serversOfPod, type EffectiveSplit } from '../resolve/index.ts';
+import { podSetting, portsSetting, serversOfPod, trafficOf, type EffectiveSplit } from '../resolve/index.ts';
 import { endpointAt } from './endpoint.ts';
 import { protocolOfPodPort, protocolOfServicePort } from './protocol.ts';
 import { labelsOf, refOf, serviceLabels } from './refs.ts';
@@ -35,6 +35,7 @@ function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number):
   }
   const split = plan.splits.get(service.key);
   const route = split === undefined ? undefined : splitRoute(split, port);
+  const traffic = trafficOf(plan.world, service);
   return {
     outbound: {
       destination,
@@ -43,11 +44,14 @@ function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number):
         kind: 'routed',
         routes: route === undefined ? [] : [route],
         defaultBackends: [backendOf(service, port, 1)],
-        policies: [],
+        policies: traffic?.policies ?? [],
       },
       labels,
     },
-    objects: split === undefined ? [] : [split.split.object, ...split.groups.map(group => group.object)],
+    objects: [
+      ...(split === undefined ? [] : [split.split.object, ...split.groups.map(group => group.object)]),
+      ...(traffic?.object === undefined || traffic.policies.length === 0 ? [] : [traffic.object]),
+    ],
   };
 }
 

@@ -3,5 +3,6 @@ export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfP
 export { grantsOf, resolvePolicies } from './policies.ts';
 export { accessLogOf, inboundPolicyOf, settingProblems } from './settings.ts';
 export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
+export { trafficOf, trafficOfPodPort, trafficVerdicts } from './traffic.ts';
 export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
 export { meshOfPod, namespaceSetting, nodeOf, podSetting, type World, worldOf } from './world.ts';

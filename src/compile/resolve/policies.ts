@@ -11,6 +11,7 @@ import {
   type ServerRule,
 } from '../parse/index.ts';
 import { portNumbers } from './pod-ports.ts';
+import { trafficVerdicts } from './traffic.ts';
 import { problem, type Verdict } from './verdict.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +24,7 @@ export function resolvePolicies(world: World): readonly Verdict[] {
     ...[...snapshot.httpRouteGroups.values()].map(object => verdictOf(parseHttpRouteGroup(object))),
     ...[...snapshot.servers.values()].map(object => serverVerdict(object, contests)),
     ...[...snapshot.serverAuthorizations.values()].map(object => grantVerdict(world, parseServerAuthorization(object))),
+    ...trafficVerdicts(world),
   ];
 }
 

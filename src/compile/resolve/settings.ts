@@ -11,7 +11,7 @@ import {
   settingKey,
 } from '../../kernel/index.ts';
 import type { AccessLog, ObjectMeta, PodFacts } from '../../model/index.ts';
-import type { Mesh } from '../parse/index.ts';
+import { type Mesh, parseServiceAnnotations } from '../parse/index.ts';
 import { podSetting, type World } from './world.ts';
 
 const ACCESS_LOGS: Readonly<Record<string, AccessLog>> = { off: 'off', none: 'off', apache: 'apache', json: 'json' };
@@ -38,7 +38,10 @@ export function settingProblems(world: World): readonly Problem[] {
     ...[...pods.values()]
       .filter(pod => PROXY_LABEL in pod.meta.labels)
       .flatMap(({ key, meta }) => settingFaults(key, meta)),
-    ...[...services.values()].flatMap(({ key, meta }) => settingFaults(key, meta)),
+    ...[...services.values()].flatMap(service => [
+      ...settingFaults(service.key, service.meta),
+      ...parseServiceAnnotations(service).problems,
+    ]),
   ];
 }
 

@@ -24,7 +24,9 @@ import {
   parseMeshConfig,
   parseServer,
   parseServerAuthorization,
+  parseTrafficPolicy,
   type ServerRule,
+  type Traffic,
 } from '../parse/index.ts';
 
 /** The snapshot with the indexes that later stages look things up in. Lists are in order of precedence. */
@@ -41,6 +43,8 @@ export interface World {
   readonly grants: ReadonlyMap<string, readonly Grant[]>;
   /** Only those that restrict what comes in. */
   readonly networkPolicies: ReadonlyMap<string, readonly NetworkPolicyFacts[]>;
+  /** The one that holds for each Service: of those that name it, the first by precedence. */
+  readonly traffic: ReadonlyMap<ObjectKey, Traffic>;
   readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSliceFacts[]>;
 }
 
@@ -74,6 +78,7 @@ export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
       [...snapshot.networkPolicies.values()].filter(policy => policy.ingress),
       policy => policy.meta.namespace,
     ),
+    traffic: trafficByService(snapshot),
     slices: grouped(
       [...snapshot.endpointSlices.values()]
         .filter(slice => slice.service !== '')
@@ -99,6 +104,17 @@ export function namespaceSetting(world: World, namespace: string, name: SettingN
 
 export function nodeOf(world: World, name: string): NodeFacts | undefined {
   return world.snapshot.nodes.get(nodeKey(name));
+}
+
+function trafficByService(snapshot: Snapshot): ReadonlyMap<ObjectKey, Traffic> {
+  const index = new Map<ObjectKey, Traffic>();
+  for (const object of [...snapshot.trafficPolicies.values()].toSorted((left, right) =>
+    byPrecedence(left.meta, right.meta),
+  )) {
+    const traffic = parseTrafficPolicy(object).value;
+    if (traffic !== undefined && !index.has(traffic.service)) index.set(traffic.service, traffic);
+  }
+  return index;
 }
 
 function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, readonly T[]> {

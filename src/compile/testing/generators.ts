@@ -98,6 +98,29 @@ const split = fc
     }),
   );
 
+const traffic = fc
+  .record({
+    name,
+    time,
+    service: name,
+    spec: fc.constantFrom<Json>(
+      { timeouts: { request: '1s' } },
+      { retry: { limit: 2 }, rules: [{ name: 'r', matches: [{ method: 'GET' }], circuitBreaker: {} }] },
+      { loadBalancing: { algorithm: 'RingHash', hashOn: { kind: 'Source' } } },
+      { loadBalancing: { algorithm: 'RingHash' } },
+      { loadBalancing: { zonePreference: 'Prefer' }, circuitBreaker: { consecutiveFailures: 3 } },
+      { concurrency: { maxRequestsPerPod: 9 }, connection: { maxAge: '1h' } },
+      { faults: [{ name: 'f', abort: {}, until: 'never' }] },
+      { faults: [{ name: 'f', delay: '1s', until: '2030-01-01T00:00:00Z' }] },
+    ),
+  })
+  .map(({ name, time, service, spec }) =>
+    object('weft.dev/v1alpha1', 'TrafficPolicy', {
+      metadata: { name, creationTimestamp: time },
+      rest: { spec: { targetRef: { name: service }, ...spec } },
+    }),
+  );
+
 export const server = fc
   .record({
     name,
@@ -192,6 +215,7 @@ export const anyObject: fc.Arbitrary<Json> = fc.oneof(
   serviceNamed(name),
   sliceNamed(name),
   split,
+  traffic,
   routeGroup,
   server,
   grant,

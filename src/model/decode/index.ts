@@ -20,6 +20,7 @@ export const DECODERS: { readonly [F in SnapshotField]: Decoder<SnapshotObject<F
   endpointSlices: decoder('endpointSlices', decodeEndpointSlice),
   pods: decoder('pods', decodePod),
   networkPolicies: decoder('networkPolicies', decodeNetworkPolicy),
+  trafficPolicies: decoder('trafficPolicies', decodeCustom),
   trafficSplits: decoder('trafficSplits', decodeCustom),
   httpRouteGroups: decoder('httpRouteGroups', decodeCustom),
   servers: decoder('servers', decodeCustom),

@@ -29,6 +29,7 @@ export function decodeService({ key, meta }: Identified, raw: unknown): ServiceF
       })),
     internalTrafficPolicy: word(spec['internalTrafficPolicy'], ['Cluster', 'Local'] as const, 'Cluster'),
     publishNotReadyAddresses: spec['publishNotReadyAddresses'] === true,
+    sessionAffinity: spec['sessionAffinity'] === 'ClientIP' ? 'ClientIP' : 'None',
   };
 }
 

@@ -1,0 +1,51 @@
+import { type PodFacts, type ServiceFacts } from '../../model/index.ts';
+import { parseServiceAnnotations, parseTrafficPolicy, type Traffic } from '../parse/index.ts';
+import { portNumbers, servicesOfPod } from './pod-ports.ts';
+import { problem, type Verdict } from './verdict.ts';
+import type { World } from './world.ts';
+
+/** How requests to a Service are carried: its TrafficPolicy, else its annotations. */
+export function trafficOf(world: World, service: ServiceFacts): Traffic | undefined {
+  return world.traffic.get(service.key) ?? parseServiceAnnotations(service).traffic;
+}
+
+/** The TrafficPolicies whose limits hold for one port of a pod, in the order of its Services. */
+export function trafficOfPodPort(world: World, pod: PodFacts, port: number): readonly Traffic[] {
+  if (world.traffic.size === 0) return [];
+  return servicesOfPod(world, pod)
+    .filter(service => service.ports.some(({ targetPort }) => portNumbers(pod, targetPort).includes(port)))
+    .flatMap(service => world.traffic.get(service.key) ?? []);
+}
+
+/** The verdicts of all TrafficPolicies. */
+export function trafficVerdicts(world: World): readonly Verdict[] {
+  return [...world.snapshot.trafficPolicies.values()].map(object => {
+    const { value, problems } = parseTrafficPolicy(object);
+    const rejected = problems.filter(({ severity }) => severity === 'error');
+    const notes = problems.filter(({ severity }) => severity === 'warning');
+    if (value === undefined) return { object, rejected, unresolved: [], notes, readable: false };
+    const winner = world.traffic.get(value.service)?.object;
+    const service = world.snapshot.services.get(value.service);
+    const name = (object.spec as { targetRef: { name: string } }).targetRef.name;
+    const path = 'spec.targetRef.name';
+    const conflict =
+      winner === undefined || winner.key === object.key
+        ? []
+        : [
+            problem(object, 'Conflicted', {
+              path,
+              message: `TrafficPolicy ${winner.meta.name}, which comes first by age and name, rules Service ${name} already; this one has no effect. Delete one of them.`,
+            }),
+          ];
+    const missing =
+      service !== undefined
+        ? []
+        : [
+            problem(object, 'TargetNotFound', {
+              path,
+              message: `Service ${name} does not exist (yet), so this has no effect.`,
+            }),
+          ];
+    return { object, rejected: conflict, unresolved: missing, notes, readable: true };
+  });
+}
