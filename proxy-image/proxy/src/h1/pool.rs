@@ -1,7 +1,6 @@
 //! Idle HTTP/1 upstream connections. Each serves one exchange at a time; what comes back is lent again, newest first.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::config::Limits;
-use crate::exchange::{Target, TargetKey};
+use crate::exchange::{ByTarget, Target};
 use crate::io::Stream;
 
 /// Idle connections are looked after this often, and only while there are any.
@@ -20,7 +19,7 @@ pub struct Pool(Rc<Inner>);
 
 struct Inner {
     limits: Limits,
-    idle: RefCell<HashMap<TargetKey, Vec<Idle>>>,
+    idle: RefCell<ByTarget<Vec<Idle>>>,
     total: Cell<usize>,
     sweeping: Cell<bool>,
     closed: Cell<bool>,
