@@ -14,6 +14,9 @@ use crate::io::Stream;
 /// Idle connections are looked after this often, and only while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Mesh connections of one target that are kept for the whole of their time. A session of TLS is 20 kB on both sides.
+const KEPT: usize = 32;
+
 /// Idle connections by target.
 pub struct Pool(Rc<Inner>);
 
@@ -108,9 +111,15 @@ impl Inner {
     fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, connections| {
+            // The oldest come first, and are lent last.
+            let mut surplus = connections.len().saturating_sub(KEPT);
             connections.retain_mut(|connection| {
-                let mesh = connection.stream.is_mesh();
-                let patience = if mesh { self.limits.idle_mesh } else { self.limits.idle_plain };
+                let patience = match connection.stream.is_mesh() {
+                    true if surplus > 0 => self.limits.idle_surplus.min(self.limits.idle_mesh),
+                    true => self.limits.idle_mesh,
+                    false => self.limits.idle_plain,
+                };
+                surplus = surplus.saturating_sub(1);
                 connection.since.elapsed() < patience && connection.stream.is_sound()
             });
             connections.shrink_to(4);
