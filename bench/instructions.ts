@@ -40,7 +40,8 @@ try {
   for (const subject of running.pairs) {
     const { client, server } = subject.pids();
     for (const cell of cells(cpu, load).filter(({ id }) => ids.length === 0 || ids.includes(id))) {
-      await cell.load(subject, 2);
+      // Long enough for every handshake: each is worth hundreds of requests.
+      await cell.load(subject, 6);
       for (const pid of [...client, ...server]) dump(pid);
       const { requests } = await cell.load(subject, seconds);
       for (const pid of [...client, ...server]) dump(pid);
