@@ -34,7 +34,7 @@ verify: deps ## format, lint, types, generated files, unit tests: the quick part
 fuzz: deps ## hostile input to the proxy's parsers (SECONDS=600 for each target; 10 by default)
 	@$(NODE) tools/fuzz.ts --seconds $(or $(SECONDS),10)
 
-bench: deps ## the proxy pair against its peers in one interleaved run; writes bench/out/summary.json
+bench: deps ## the proxy pair against its peers in one interleaved run, a quarter of an hour (BENCH=quick: three minutes); writes bench/out
 	@$(NODE) bench/main.ts
 
 cluster-up: deps ## start the local node NAME (kubeconfig in .cluster/NAME/)

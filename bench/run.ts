@@ -1,162 +1,129 @@
 // The run itself, inside a network namespace of its own. See main.ts.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { wrk } from './load.ts';
-import { cpuNs, foreignThreads, memoryKb, usedSince } from './process.ts';
-import { type Subject, startSubjects } from './subjects.ts';
-import { type Summary, summarise } from './stats.ts';
+import { cells } from './cells.ts';
+import { measure, type Plan } from './measure.ts';
+import { type Halves, measureMemory, memoryOf } from './memory.ts';
+import { stopAll } from './process.ts';
+import type { CellResult, MemoryResult, Results } from './results.ts';
+import { type Programs, type Running, startSubjects } from './subjects.ts';
+import { print, summaryFile } from './summary.ts';
 
-const rounds = Number(process.env['WEFT_BENCH_ROUNDS'] ?? 6);
-const seconds = Number(process.env['WEFT_BENCH_SECONDS'] ?? 3);
+const quick = process.env['BENCH'] === 'quick';
+const rounds = Number(process.env['WEFT_BENCH_ROUNDS'] ?? (quick ? 2 : 5));
+const seconds = Number(process.env['WEFT_BENCH_SECONDS'] ?? (quick ? 1 : 2));
+/** Ids of cells, comma-separated; all of them by default. */
+const only = process.env['WEFT_BENCH_CELLS']?.split(',');
+const foreignLimit = Number(process.env['WEFT_BENCH_FOREIGN'] ?? 0.06);
 const cpu = cpus().length - 1;
-/** A reading with a larger share of the CPU taken by others is taken again, at most twice, then dropped. */
-const foreignLimit = 0.06;
+const connections = 1_000;
+/** No reading is taken again after this, so that a busy machine makes a run worse and not endless. */
+const patienceMs = quick ? 240_000 : 780_000;
 const out = resolve(import.meta.dirname, 'out');
+const programs = JSON.parse(process.argv[2] ?? '{}') as Programs;
 
-interface Reading {
-  readonly subject: string;
-  readonly connections: number;
-  readonly round: number;
-  readonly cpuUsPerRequest: number;
-  readonly requestsPerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly errors: number;
-  readonly foreign: number;
+const say = (line: string): void => console.log(`${(performance.now() / 1_000).toFixed(0).padStart(4)} s  ${line}`);
+
+/** First line of what a program says of its version, on whichever of its outputs. */
+function version(file: string, flag: string): string {
+  const { stdout, stderr } = spawnSync(file, [flag], { encoding: 'utf8' });
+  const said = `${stdout}\n${stderr}`.split('\n').find(line => /\d+\.\d+/.test(line)) ?? 'unknown';
+  return said.replace(/^.*\/_bin\/envoy\s+version: [0-9a-f]+\/([^/]+)\/.*$/, '$1').trim();
 }
 
-async function read(subject: Subject, connections: number, round: number, pids: readonly number[]): Promise<Reading> {
-  await wrk({ cpu, connections, seconds: 1, url: subject.url });
-  const own = (): number => subject.pids().reduce((sum, pid) => sum + cpuNs(pid), 0);
-  const known = new Set([...pids, process.pid]);
-  const foreign = (): Map<string, number> => foreignThreads(cpu, known, new Set(['wrk']));
-  const [cpuBefore, foreignBefore] = [own(), foreign()];
-  const result = await wrk({ cpu, connections, seconds, url: subject.url });
-  const used = own() - cpuBefore;
-  const foreignNs = usedSince(foreignBefore, foreign());
+function measured({ direct, pairs, missing }: Running, plan: Plan) {
+  const chosen = cells(cpu, programs.load).filter(cell => only?.includes(cell.id) ?? true);
+  const skipped: { what: string; why: string }[] = missing.map(({ name, why }) => ({ what: name, why }));
+  if (quick) skipped.push({ what: 'memory with 1,000 connections', why: 'BENCH=quick' });
   return {
-    subject: subject.name,
-    connections,
-    round,
-    cpuUsPerRequest: used / 1_000 / result.requests,
-    requestsPerSecond: result.requests / result.seconds,
-    p50Us: result.p50Us,
-    p99Us: result.p99Us,
-    errors: result.errors,
-    foreign: foreignNs / 1e9 / result.seconds,
+    skipped,
+    async cells(): Promise<CellResult[]> {
+      const results: CellResult[] = [];
+      for (const cell of chosen) {
+        say(cell.title);
+        const able = pairs.filter(pair => pair.lacks[cell.protocol] === undefined);
+        for (const { name, lacks } of pairs) {
+          const why = lacks[cell.protocol];
+          if (why !== undefined) skipped.push({ what: `${name}: ${cell.title}`, why });
+        }
+        results.push(await measure(cell, [direct, ...able], plan));
+      }
+      return results;
+    },
+    async memory(idle: ReadonlyMap<string, Halves>): Promise<MemoryResult[]> {
+      const atRest = [...idle].map(([subject, { client, server }]) => ({
+        subject,
+        client: { idle: client },
+        server: { idle: server },
+      }));
+      if (quick || (only !== undefined && !only.includes('memory'))) return atRest;
+      say(`memory: ${connections} connections, idle and then all in flight`);
+      return await measureMemory({ subjects: pairs, idle, connections, cpu, program: programs.load, say });
+    },
   };
 }
 
-async function readings(subjects: readonly Subject[], connections: number): Promise<Reading[]> {
-  const all: Reading[] = [];
-  const pids = subjects.flatMap(subject => subject.pids());
-  for (let round = 0; round < rounds; round++) {
-    for (const subject of subjects) {
-      let good = false;
-      for (let attempt = 0; attempt < 3 && !good; attempt++) {
-        const reading = await read(subject, connections, round, pids);
-        if (reading.errors > 0)
-          throw new Error(`${subject.name} failed ${reading.errors} requests: a figure without its answers is none`);
-        good = reading.foreign <= foreignLimit;
-        if (good) all.push(reading);
-      }
-    }
-    console.log(`  ${connections} connections: round ${round + 1} of ${rounds}`);
-  }
-  return all;
+async function run(folder: string): Promise<Results> {
+  const running = await startSubjects(folder, cpu, programs);
+  // Idle: everything has its certificate and nothing has been asked yet.
+  await sleep(3_000);
+  const idle = new Map(running.pairs.map(pair => [pair.name, memoryOf(pair)] as const));
+  const pids = [running.direct, ...running.pairs].flatMap(subject => Object.values(subject.pids()).flat());
+  const deadlineMs = performance.now() + patienceMs;
+  const plan = { cpu, rounds, seconds, warmSeconds: quick ? 0.5 : 1, foreignLimit, pids, deadlineMs, say };
+  const work = measured(running, plan);
+  const cellResults = await work.cells();
+  const memory = await work.memory(idle);
+  return {
+    taken: new Date().toISOString().slice(0, 10),
+    machine: { cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, kernel: release() },
+    versions: {
+      haproxy: version('haproxy', '-v'),
+      nginx: version('nginx', '-v'),
+      envoy: programs.envoy === undefined ? 'not measured' : version(programs.envoy, '--version'),
+      wrk: version('wrk', '-v'),
+    },
+    method: { rounds, seconds, foreignLimit, connections },
+    cells: cellResults,
+    memory,
+    skipped: work.skipped,
+  };
 }
 
-function metric(
-  all: readonly Reading[],
-  names: readonly string[],
-  field: 'cpuUsPerRequest' | 'requestsPerSecond' | 'p50Us' | 'p99Us',
-): Summary {
-  const byRound = new Map<string, (number | undefined)[]>();
-  for (const name of names) {
-    byRound.set(
-      name,
-      Array.from(
-        { length: rounds },
-        (_, round) => all.find(reading => reading.subject === name && reading.round === round)?.[field],
-      ),
-    );
-  }
-  return summarise(byRound, 'weft');
-}
-
-const flat = ({ values, ratios, ranges, rounds: count, dropped }: Summary): object => ({
-  ...values,
-  ratio: ratios,
-  ranges,
-  rounds: count,
-  dropped,
-});
-
-function print(title: string, summary: Summary, digits: number): void {
-  console.log(`\n${title}`);
-  for (const [name, value] of Object.entries(summary.values)) {
-    const ratio = summary.ratios[name];
-    const [low = 0, high = 0] = summary.ranges[name] ?? [];
-    const range = `(${low.toFixed(digits)}-${high.toFixed(digits)})`;
-    console.log(
-      `  ${name.padEnd(8)} ${value.toFixed(digits).padStart(9)} ${range.padEnd(20)} ${ratio === undefined ? '' : `weft is ${ratio.toFixed(2)} of it`}`.trimEnd(),
-    );
-  }
+async function end(code: number): Promise<never> {
+  await stopAll();
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(code);
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-const running = await startSubjects(folder, cpu);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    console.error(`${signal}: ending everything that was started`);
+    void end(130);
+  });
+}
+// Whoever started this is gone.
+process.stdin.once('end', () => void end(130)).resume();
 try {
-  // Idle: everything has its certificate and nothing has been asked yet.
-  await sleep(3_000);
-  const idle = Object.fromEntries(
-    running.pairs.map(subject => [subject.name, subject.pids().map(pid => memoryKb(pid))]),
-  );
-  const summaryFile: Record<string, unknown> = {};
-  const raw: Reading[] = [];
-  const names = running.subjects.map(({ name }) => name);
-  for (const connections of [16, 1]) {
-    const all = await readings(running.subjects, connections);
-    raw.push(...all);
-    const paired = names.filter(name => name !== 'direct');
-    const cpuUs = metric(all, paired, 'cpuUsPerRequest');
-    print(`CPU of the pair per request, us, ${connections} connections, 1 KB over mutual TLS`, cpuUs, 1);
-    summaryFile[`http1_c${connections}_pair_cpu_us_per_request`] = flat(cpuUs);
-    for (const [field, digits] of [
-      ['p50Us', 0],
-      ['p99Us', 0],
-      ['requestsPerSecond', 0],
-    ] as const) {
-      const value = metric(all, names, field);
-      if (field === 'p50Us') print(`median latency, us, ${connections} connections`, value, digits);
-      summaryFile[`http1_c${connections}_${field.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}`] =
-        flat(value);
-    }
-  }
-  for (const half of ['client', 'server'] as const) {
-    const index = half === 'client' ? 0 : 1;
-    for (const kind of ['rss', 'pss', 'privateDirty'] as const) {
-      const values = new Map(Object.entries(idle).map(([name, halves]) => [name, [halves[index]?.[kind]]]));
-      const value = summarise(values, 'weft');
-      if (kind !== 'pss') print(`idle ${half} half, ${kind}, kB`, value, 0);
-      summaryFile[`idle_${half}_${kind.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}_kb`] = flat(value);
-    }
-  }
+  // A session's share of a CPU is decided before the priorities within it.
+  writeFileSync('/proc/self/autogroup', '-20');
+} catch {
+  // A kernel without session groups.
+}
+try {
+  execFileSync('sysctl', ['-qw', 'net.core.somaxconn=4096']);
+  const results = await run(folder);
   mkdirSync(out, { recursive: true });
-  const versions = {
-    kernel: release(),
-    cpu: cpus()[0]?.model,
-    haproxy: execFileSync('haproxy', ['-v'], { encoding: 'utf8' }).split('\n')[0],
-    rounds,
-    seconds,
-  };
-  writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summaryFile, null, 2)}\n`);
-  writeFileSync(join(out, 'raw.json'), `${JSON.stringify({ versions, idle, readings: raw }, null, 2)}\n`);
-  console.log('\nwritten: bench/out/summary.json, bench/out/raw.json');
-} finally {
-  await running.stop();
-  rmSync(folder, { recursive: true, force: true });
+  writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(out, 'summary.json'), `${JSON.stringify(summaryFile(results), null, 2)}\n`);
+  print(results);
+  say('written: bench/out/summary.json, bench/out/results.json');
+  await end(0);
+} catch (error) {
+  console.error(error);
+  await end(1);
 }

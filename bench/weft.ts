@@ -8,11 +8,17 @@ export const identities = {
   server: 'spiffe://cluster.local/ns/default/sa/server',
 } as const;
 
+/** A service with one endpoint. */
+interface Service {
+  readonly name: string;
+  readonly port: number;
+  readonly appPort: number;
+}
+
 interface Options {
-  readonly servicePort: number;
+  readonly services: readonly Service[];
   readonly serviceAddress: string;
   readonly podAddress: string;
-  readonly appPort: number;
 }
 
 const upsert = (message: MessageInitShape<typeof UpsertSchema>): string =>
@@ -38,8 +44,8 @@ function workload(name: 'client' | 'server', options: Options): string {
       },
     ],
   };
-  const granted = {
-    port: options.appPort,
+  const granted = (port: number) => ({
+    port,
     protocol: Protocol.DETECT,
     server: { group: 'policy.linkerd.io', kind: 'server', namespace: 'default', name: 'app' },
     authorizations: [
@@ -54,7 +60,8 @@ function workload(name: 'client' | 'server', options: Options): string {
         clients: { case: 'meshTls' as const, value: { identities: [identities.client] } },
       },
     ],
-  };
+  });
+  const appPorts = options.services.map(({ appPort }) => appPort);
   return upsert({
     name: 'workload',
     version: `${name}-1`,
@@ -67,9 +74,9 @@ function workload(name: 'client' | 'server', options: Options): string {
         podUid: name === 'server' ? serverUid : '22222222-2222-4222-8222-222222222222',
         identity: identities[name],
         labels,
-        ports: name === 'server' ? [granted] : [],
+        ports: name === 'server' ? appPorts.map(granted) : [],
         defaultPort: open,
-        inboundPorts: [options.appPort],
+        inboundPorts: appPorts,
         unknownDestination: UnknownDestination.PASS_THROUGH,
         podIps: name === 'server' ? [options.podAddress] : [],
       },
@@ -87,6 +94,57 @@ const trust = (anchor: Uint8Array): string =>
     },
   });
 
+function destination({ name, port, appPort }: Service, { serviceAddress, podAddress }: Options): string[] {
+  const service = { kind: 'service', namespace: 'default', name, port };
+  const labels = [
+    { name: 'dst_namespace', value: 'default' },
+    { name: 'dst_service', value: name },
+  ];
+  const resource = `endpoints/default/${name}:${port}`;
+  const endpoints = upsert({
+    name: resource,
+    version: 'endpoints-1',
+    resource: {
+      case: 'endpoints',
+      value: {
+        endpoints: [
+          {
+            address: podAddress,
+            port: appPort,
+            podUid: serverUid,
+            identity: identities.server,
+            transport: Transport.DIRECT,
+            labels: [
+              { name: 'dst_deployment', value: 'server' },
+              { name: 'dst_pod', value: 'server' },
+            ],
+          },
+        ],
+      },
+    },
+  });
+  const outbound = upsert({
+    name: `outbound/${serviceAddress}:${port}`,
+    version: 'outbound-1',
+    resource: {
+      case: 'outbound',
+      value: {
+        destination: service,
+        protocol: Protocol.DETECT,
+        labels,
+        kind: {
+          case: 'routed',
+          value: {
+            routes: [],
+            defaultBackends: [{ weight: 1, backend: service, labels, target: { case: 'endpoints', value: resource } }],
+          },
+        },
+      },
+    },
+  });
+  return [endpoints, outbound];
+}
+
 /** The static configuration file of one half of the pair. */
 export function staticConfig(
   half: 'client' | 'server',
@@ -94,63 +152,7 @@ export function staticConfig(
   material: { chainPem: string; keyPem: string; anchorPem: string; anchorDer: Uint8Array },
 ): string {
   const resources = [workload(half, options), trust(material.anchorDer)];
-  if (half === 'client') {
-    const service = { kind: 'service', namespace: 'default', name: 'app', port: options.servicePort };
-    const labels = [
-      { name: 'dst_namespace', value: 'default' },
-      { name: 'dst_service', value: 'app' },
-    ];
-    resources.push(
-      upsert({
-        name: 'endpoints/default/app:80',
-        version: 'endpoints-1',
-        resource: {
-          case: 'endpoints',
-          value: {
-            endpoints: [
-              {
-                address: options.podAddress,
-                port: options.appPort,
-                podUid: serverUid,
-                identity: identities.server,
-                transport: Transport.DIRECT,
-                labels: [
-                  { name: 'dst_deployment', value: 'server' },
-                  { name: 'dst_pod', value: 'server' },
-                ],
-              },
-            ],
-          },
-        },
-      }),
-      upsert({
-        name: `outbound/${options.serviceAddress}:${options.servicePort}`,
-        version: 'outbound-1',
-        resource: {
-          case: 'outbound',
-          value: {
-            destination: service,
-            protocol: Protocol.DETECT,
-            labels,
-            kind: {
-              case: 'routed',
-              value: {
-                routes: [],
-                defaultBackends: [
-                  {
-                    weight: 1,
-                    backend: service,
-                    labels,
-                    target: { case: 'endpoints', value: 'endpoints/default/app:80' },
-                  },
-                ],
-              },
-            },
-          },
-        },
-      }),
-    );
-  }
+  if (half === 'client') resources.push(...options.services.flatMap(service => destination(service, options)));
   return JSON.stringify({
     identity: { chain_pem: material.chainPem, key_pem: material.keyPem },
     trust: [{ mesh: 'default', trust_domain: 'cluster.local', anchors_pem: material.anchorPem }],

@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 pub const SIZE: usize = 16 * 1024;
 /// A head may make its buffer grow to this many bytes.
 pub const MAX_SIZE: usize = 64 * 1024;
-/// Buffers kept for reuse.
-const KEPT: usize = 16;
+/// Buffers kept for reuse: 1 MB. With fewer, some dozens of requests in flight would have memory made and zeroed for each of them.
+const KEPT: usize = 64;
 
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };

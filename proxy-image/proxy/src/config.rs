@@ -56,6 +56,8 @@ pub struct Limits {
     pub idle_plain: Duration,
     /// How long an upstream mesh connection is kept idle.
     pub idle_mesh: Duration,
+    /// How long one beyond the newest few of its target is: what a burst has left.
+    pub idle_surplus: Duration,
 }
 
 impl Default for Limits {
@@ -74,6 +76,7 @@ impl Default for Limits {
             idle_total: 4096,
             idle_plain: Duration::from_secs(3),
             idle_mesh: Duration::from_secs(60),
+            idle_surplus: Duration::from_secs(10),
         }
     }
 }

@@ -328,6 +328,9 @@ fn better<'a, A>(
     random: u64,
     discipline: Discipline,
 ) -> &'a Rc<Node<A>> {
+    if Rc::ptr_eq(first, second) {
+        return first;
+    }
     let dice = f64::from(scaled(random.rotate_left(48), 1 << 16)) / f64::from(1_u32 << 16);
     let joins = |node: &Node<A>| dice < node.load.ramp(now_ns);
     match (joins(first), joins(second)) {

@@ -75,11 +75,11 @@ impl Picked {
         }
     }
 
-    /// The try ended.
-    pub fn finish(mut self, outcome: Outcome) {
+    /// The try ended at `now_ns`.
+    pub fn finish(mut self, outcome: Outcome, now_ns: u64) {
         match self.state {
-            State::Waiting => self.node.finish(outcome, now_ns()),
-            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, ..outcome }, now_ns()),
+            State::Waiting => self.node.finish(outcome, now_ns),
+            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, ..outcome }, now_ns),
             State::Done => {}
         }
         self.state = State::Done;
@@ -87,8 +87,9 @@ impl Picked {
 
     /// The try ended now; its latency is the time since the pick, or since a connection was made for it.
     pub fn finish_now(self, failed: bool) {
-        let latency_ns = now_ns().saturating_sub(self.began_ns.get());
-        self.finish(Outcome { latency_ns, failed });
+        let now = now_ns();
+        let latency_ns = now.saturating_sub(self.began_ns.get());
+        self.finish(Outcome { latency_ns, failed }, now);
     }
 
     /// No connection could be made: a failure, and the endpoint is tried last for a while.
@@ -107,10 +108,12 @@ impl Picked {
 
 impl Drop for Picked {
     fn drop(&mut self) {
-        let now = now_ns();
         match self.state {
-            State::Waiting => self.node.give_up(now.saturating_sub(self.began_ns.get()), now),
-            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, failed: false }, now),
+            State::Waiting => {
+                let now = now_ns();
+                self.node.give_up(now.saturating_sub(self.began_ns.get()), now);
+            }
+            State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, failed: false }, now_ns()),
             State::Done => {}
         }
     }

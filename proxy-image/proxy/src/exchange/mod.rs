@@ -20,6 +20,6 @@ pub use limit::Ports as InFlightPorts;
 pub use outbound::{Outbound as OutboundRules, Table};
 pub use session::{Plan, Refused, Session};
 pub use tally::{Carried, Counted, End, Tally};
-pub use target::{Target, TargetKey};
+pub use target::{ByTarget, Target};
 
 pub use crate::metrics::Direction;

@@ -165,7 +165,8 @@ impl Tally {
 
     fn settle(&mut self, grpc: Option<u16>, error: Option<&'static str>, failed: Option<bool>) {
         let Some(counted) = self.counted.take() else { return };
-        let latency = now_ns().saturating_sub(self.started_ns);
+        let now = now_ns();
+        let latency = now.saturating_sub(self.started_ns);
         let classification = if self.status == 0 { Classification::Failure } else { classify(self.status, grpc) };
         if let Some(record) = self.record.take() {
             let (request_bytes, response_bytes) = self.bytes;
@@ -175,7 +176,7 @@ impl Tally {
         let breaker = self.has_breaker();
         if let (Some(picked), Some(failed)) = (self.picked.take(), failed) {
             // A route that always fails must not eject the endpoints that serve the others.
-            picked.finish(Outcome { latency_ns: latency, failed: failed && !breaker });
+            picked.finish(Outcome { latency_ns: latency, failed: failed && !breaker }, now);
         }
         if let Some(Carried::Policy(carrier, _permit)) = self.carried.take() {
             // A server that asks for less is as much in trouble as one that fails.

@@ -1,7 +1,8 @@
 //! Where a connection is dialled to.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -26,20 +27,55 @@ pub struct Target {
 }
 
 /// Equal keys mean that a pooled connection to one serves the other: same address, same way, same pod, same identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetKey {
     address: SocketAddr,
     transport: u8,
     peer: u64,
+    /// Of all the above, with a key of this process: computed once, because pools are asked for every request.
+    digest: u64,
 }
 
-static PEERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+impl TargetKey {
+    fn new(address: SocketAddr, transport: u8, peer: u64) -> Self {
+        Self { address, transport, peer, digest: KEYED.hash_one((address, transport, peer)) }
+    }
+}
+
+impl Hash for TargetKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest);
+    }
+}
+
+/// Hands on the digest of a [`TargetKey`].
+#[derive(Default)]
+pub struct Digested(u64);
+
+impl Hasher for Digested {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// What is kept for each target.
+pub type ByTarget<T> = HashMap<TargetKey, T, BuildHasherDefault<Digested>>;
+
+static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Target {
-    /// The address itself, without mesh TLS: the application, or where it meant to go.
+    /// The address itself, without mesh TLS: the application, or where it meant to go. Costs a hash: make it once and clone it.
     #[must_use]
     pub fn plain(address: SocketAddr, direction: Direction) -> Self {
-        let key = TargetKey { address, transport: 0, peer: 0 };
+        let key = TargetKey::new(address, 0, 0);
         Self { address, transport: Transport::Plain, endpoint: None, direction, key }
     }
 
@@ -51,13 +87,13 @@ impl Target {
             Transport::Direct => 1,
             Transport::Redirect => 2,
         };
-        let peer = PEERS.hash_one((&endpoint.pod_uid, &endpoint.identity));
+        let peer = KEYED.hash_one((&endpoint.pod_uid, &endpoint.identity));
         Self {
             address: endpoint.address,
             transport: endpoint.transport,
             endpoint: Some(Arc::clone(endpoint)),
             direction: Direction::Outbound,
-            key: TargetKey { address: endpoint.address, transport, peer },
+            key: TargetKey::new(endpoint.address, transport, peer),
         }
     }
 

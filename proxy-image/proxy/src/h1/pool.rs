@@ -1,7 +1,6 @@
 //! Idle HTTP/1 upstream connections. Each serves one exchange at a time; what comes back is lent again, newest first.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +8,21 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::config::Limits;
-use crate::exchange::{Target, TargetKey};
+use crate::exchange::{ByTarget, Target};
 use crate::io::Stream;
 
 /// Idle connections are looked after this often, and only while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Mesh connections of one target that are kept for the whole of their time. A session of TLS is 20 kB on both sides.
+const KEPT: usize = 32;
 
 /// Idle connections by target.
 pub struct Pool(Rc<Inner>);
 
 struct Inner {
     limits: Limits,
-    idle: RefCell<HashMap<TargetKey, Vec<Idle>>>,
+    idle: RefCell<ByTarget<Vec<Idle>>>,
     total: Cell<usize>,
     sweeping: Cell<bool>,
     closed: Cell<bool>,
@@ -109,9 +111,15 @@ impl Inner {
     fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, connections| {
+            // The oldest come first, and are lent last.
+            let mut surplus = connections.len().saturating_sub(KEPT);
             connections.retain_mut(|connection| {
-                let mesh = connection.stream.is_mesh();
-                let patience = if mesh { self.limits.idle_mesh } else { self.limits.idle_plain };
+                let patience = match connection.stream.is_mesh() {
+                    true if surplus > 0 => self.limits.idle_surplus.min(self.limits.idle_mesh),
+                    true => self.limits.idle_mesh,
+                    false => self.limits.idle_plain,
+                };
+                surplus = surplus.saturating_sub(1);
                 connection.since.elapsed() < patience && connection.stream.is_sound()
             });
             connections.shrink_to(4);

@@ -1,7 +1,6 @@
 //! Shared HTTP/2 connections to upstreams: few for each, a new one only when the others are full.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::connection::Connection;
 use super::windows::Windows;
 use super::{CONNECTIONS, WAITING};
 use crate::context::Proxy;
-use crate::exchange::{ErrorReason, Target, TargetKey};
+use crate::exchange::{ByTarget, ErrorReason, Target};
 use crate::preamble::Protocol;
 
 /// Connections are looked after this often, and only while there are any.
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// All HTTP/2 connections to upstreams.
 #[derive(Default)]
 pub struct Clients {
-    upstreams: RefCell<HashMap<TargetKey, Rc<Upstream>>>,
+    upstreams: RefCell<ByTarget<Rc<Upstream>>>,
     sweeping: Cell<bool>,
     windows: Rc<Windows>,
     /// Connections that are open or dialled.

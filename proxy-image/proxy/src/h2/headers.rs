@@ -7,7 +7,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 use weft_policy::RequestView;
 
-use crate::exchange::headers::CLIENT_ID;
+use crate::exchange::headers::{CLIENT_ID, is_hop_by_hop};
 use crate::exchange::{ErrorReason, Target};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -81,10 +81,21 @@ pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
 
 /// Takes away what belongs to one connection. `te: trailers` is the one such field HTTP/2 passes on, and gRPC insists on it.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
+    // These hardly ever come. One look at each name costs less than a search for each of them.
+    let (mut any, mut te) = (false, false);
+    for name in headers.keys() {
+        if *name == TE {
+            te = true;
+        } else {
+            any |= is_hop_by_hop(name.as_str());
+        }
     }
-    if headers.get_all(TE).iter().any(|value| value != "trailers") {
+    if any {
+        for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+            headers.remove(name);
+        }
+    }
+    if te && headers.get_all(TE).iter().any(|value| value != "trailers") {
         headers.remove(TE);
     }
 }

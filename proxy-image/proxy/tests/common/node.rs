@@ -62,6 +62,7 @@ impl Node {
         };
         // Short, so that tests see pools empty.
         config.limits.idle_mesh = std::time::Duration::from_secs(2);
+        config.limits.idle_surplus = std::time::Duration::from_millis(500);
         config.limits.idle_plain = std::time::Duration::from_secs(1);
         config.limits.detect = std::time::Duration::from_millis(300);
         tune(&mut config);
