@@ -3,6 +3,8 @@
 use std::cell::Cell;
 
 use super::{Discipline, Outcome, Tuning};
+use crate::carry::Window;
+use crate::model::SuccessRate;
 
 /// Share of the estimate that survives one better answer, however soon it comes.
 const MEMORY: f64 = 0.9;
@@ -21,7 +23,7 @@ pub(super) enum Health {
 /// What one endpoint's past says about the next request. Single-threaded; all times in nanoseconds.
 #[derive(Debug)]
 pub struct Load {
-    tuning: Tuning,
+    tuning: Cell<Tuning>,
     rtt_ns: Cell<f64>,
     observed_at: Cell<u64>,
     sampled: Cell<bool>,
@@ -37,6 +39,8 @@ pub struct Load {
     last_until: Cell<u64>,
     /// Start of slow start; None once over or never begun.
     started_at: Cell<Option<u64>>,
+    /// Outcomes of the last while, for the success rate.
+    window: Window,
     /// Still in the pool; what ended after its removal must not count there.
     member: Cell<bool>,
 }
@@ -44,7 +48,8 @@ pub struct Load {
 impl Load {
     pub(super) fn new(tuning: Tuning, rtt_ns: f64, now_ns: u64, slow_start: bool) -> Self {
         Self {
-            tuning,
+            tuning: Cell::new(tuning),
+            window: Window::default(),
             rtt_ns: Cell::new(rtt_ns),
             observed_at: Cell::new(now_ns),
             sampled: Cell::new(false),
@@ -77,7 +82,8 @@ impl Load {
     /// The latency estimate as of `now_ns`, never below what the requests in hand have already waited.
     #[must_use]
     pub fn estimate_ns(&self, now_ns: u64) -> f64 {
-        let estimate = self.rtt_ns.get() * decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.decay_ns);
+        let estimate =
+            self.rtt_ns.get() * decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.get().decay_ns);
         if self.pending.get() == 0 {
             return estimate;
         }
@@ -91,14 +97,14 @@ impl Load {
         if rate < 1e-6 {
             return 0.0;
         }
-        rate * decayed(now_ns.saturating_sub(self.failure_at.get()), self.tuning.decay_ns)
+        rate * decayed(now_ns.saturating_sub(self.failure_at.get()), self.tuning.get().decay_ns)
     }
 
     /// What the next request would cost here; only comparable within one discipline.
     #[must_use]
     pub fn cost(&self, now_ns: u64, discipline: Discipline) -> f64 {
         let work = f64::from(self.pending.get()) + 1.0;
-        let penalty = self.tuning.failure_penalty.mul_add(self.failure_rate(now_ns), 1.0);
+        let penalty = self.tuning.get().failure_penalty.mul_add(self.failure_rate(now_ns), 1.0);
         match discipline {
             Discipline::PeakEwma => self.estimate_ns(now_ns) * work * penalty,
             Discipline::LeastPending => work * penalty,
@@ -135,12 +141,12 @@ impl Load {
     pub(super) fn ramp(&self, now_ns: u64) -> f64 {
         let Some(started) = self.started_at.get() else { return 1.0 };
         let age = now_ns.saturating_sub(started);
-        if age >= self.tuning.slow_start_ns {
+        if age >= self.tuning.get().slow_start_ns {
             self.started_at.set(None);
             return 1.0;
         }
         // Begins above nothing, or a lone new endpoint in a busy pool would never be measured.
-        (float(age) / float(self.tuning.slow_start_ns)).max(0.05)
+        (float(age) / float(self.tuning.get().slow_start_ns)).max(0.05)
     }
 
     pub(super) fn start(&self, now_ns: u64) {
@@ -158,7 +164,7 @@ impl Load {
 
     pub(super) fn observe(&self, latency_ns: u64, now_ns: u64) {
         let current = self.rtt_ns.get();
-        let weight = decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.decay_ns).min(MEMORY);
+        let weight = decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.get().decay_ns).min(MEMORY);
         let sample = float(latency_ns);
         // A peak is believed at once, an improvement over time or over some answers, whichever is sooner: after a single hiccup an endpoint gets
         // few requests, and with time alone those few would have to prove for many seconds what ten of them show.
@@ -175,10 +181,29 @@ impl Load {
         }
     }
 
-    /// Counts the outcome; true when the run of failures is long enough for ejection.
-    pub(super) fn judge(&self, outcome: Outcome, now_ns: u64) -> bool {
+    /// Other constants from now on; the estimate stays.
+    pub(super) fn tune(&self, tuning: Tuning) {
+        self.tuning.set(tuning);
+    }
+
+    /// An endpoint that asked for a pause is tried last until it is over.
+    pub(super) fn wait(&self, until_ns: u64) {
+        self.last_until.set(self.last_until.get().max(until_ns));
+    }
+
+    /// Counts the outcome; true when the run of failures is long enough for ejection, or the success rate low enough.
+    pub(super) fn judge(&self, outcome: Outcome, rate: Option<SuccessRate>, now_ns: u64) -> bool {
+        let poor = rate.is_some_and(|rate| {
+            self.window.record(outcome.failed, rate.window, now_ns);
+            self.window.below(rate.threshold_permille, rate.min_requests, rate.window, now_ns)
+        });
+        let run = self.count(outcome, now_ns);
+        outcome.failed && (run || poor)
+    }
+
+    fn count(&self, outcome: Outcome, now_ns: u64) -> bool {
         let rate = self.failure_rate(now_ns);
-        let weight = self.tuning.failure_weight;
+        let weight = self.tuning.get().failure_weight;
         self.failure_at.set(now_ns);
         if !outcome.failed {
             self.failure_rate.set(rate * (1.0 - weight));
@@ -188,14 +213,15 @@ impl Load {
         self.failure_rate.set(weight.mul_add(1.0 - rate, rate));
         let row = self.failures_in_row.get().saturating_add(1);
         self.failures_in_row.set(row);
-        row >= self.tuning.eject_after
+        let limit = self.tuning.get().eject_after;
+        limit > 0 && row >= limit
     }
 
     /// Ejects until the returned time.
     pub(super) fn eject(&self, now_ns: u64) -> u64 {
         let times = self.ejections.get();
         self.ejections.set(times.saturating_add(1));
-        let until = now_ns.saturating_add(doubled(self.tuning.eject_ns, times, self.tuning.eject_max_ns));
+        let until = now_ns.saturating_add(doubled(self.tuning.get().eject_ns, times, self.tuning.get().eject_max_ns));
         self.health.set(Health::Ejected(until));
         until
     }
@@ -207,13 +233,14 @@ impl Load {
         self.failures_in_row.set(0);
         self.failure_rate.set(0.0);
         self.failure_at.set(now_ns);
+        self.window.clear();
         self.started_at.set(Some(now_ns));
     }
 
     pub(super) fn connect_failed(&self, now_ns: u64) {
         let times = self.connect_failures.get();
         self.connect_failures.set(times.saturating_add(1));
-        let backoff = doubled(self.tuning.connect_backoff_ns, times, self.tuning.connect_backoff_max_ns);
+        let backoff = doubled(self.tuning.get().connect_backoff_ns, times, self.tuning.get().connect_backoff_max_ns);
         self.last_until.set(now_ns.saturating_add(backoff));
     }
 

@@ -9,17 +9,21 @@
 //! - An endpoint that stops answering looks as good as its last answer: the time since it last answered anything bounds the estimate from below.
 //! - A new endpoint without any estimate draws everything at once: it joins with its peers' mean and takes part in draws ever more often.
 
+mod hash;
 mod load;
 mod pool;
+mod spread;
 
+pub use hash::key_of;
 pub use load::Load;
-pub use pool::{Node, Pool};
+pub use pool::{Draw, Node, Pool};
+pub use spread::Spread;
 
 /// Nanoseconds in a millisecond.
 const MS: u64 = 1_000_000;
 
 /// The constants of balancing. The default is the product's; others are for tests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     /// Estimate of an endpoint about which nothing is known, in nanoseconds.
     pub default_rtt_ns: u64,
@@ -80,5 +84,7 @@ pub struct Outcome {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod spread_tests;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,19 @@
 //! The endpoints of one resource with their estimates, and the draw between them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::hash;
 use super::load::{Health, Load};
-use super::{Discipline, MS, Outcome, Tuning};
-use crate::model::Endpoint;
+use super::{Discipline, MS, Outcome, Spread, Tuning};
+use crate::model::{Algorithm, Balancing, Endpoint};
 
+/// A zone with this share of its endpoints, per hundred, bears all of its load.
+const ZONE_BEARS: usize = 70;
+/// An endpoint elsewhere is taken only when it is this many times cheaper.
+const ZONE_FACTOR: f64 = 3.0;
 /// How long a probe's response must go on without failing: long streams end too late to wait for.
 const TRIAL_NS: u64 = 1_000 * MS;
 
@@ -18,6 +23,8 @@ const TRIAL_NS: u64 = 1_000 * MS;
 pub struct Node<A = ()> {
     endpoint: Arc<Endpoint>,
     attached: A,
+    /// For keys.
+    hash: u64,
     /// Shared with the node that replaces this one when only labels, identity or transport change.
     load: Rc<Load>,
     shared: Rc<Shared>,
@@ -28,6 +35,9 @@ pub struct Node<A = ()> {
 struct Shared {
     members: Cell<usize>,
     ejected: Cell<usize>,
+    spread: RefCell<Spread>,
+    /// Whose turn it is, for round robin.
+    turn: Cell<usize>,
     /// Earliest time that an ejected endpoint may be probed; `u64::MAX` when none is ejected.
     probe_at: Cell<u64>,
 }
@@ -104,13 +114,19 @@ impl<A> Node<A> {
         self.load.connect_failed(now_ns);
     }
 
+    /// The server asked for a pause (Retry-After): it is tried last until then. It works, so it is not ejected.
+    pub fn wait(&self, until_ns: u64) {
+        self.load.wait(until_ns);
+    }
+
     /// A connection stands.
     pub fn connected(&self) {
         self.load.connected();
     }
 
     fn judge(&self, outcome: Outcome, now_ns: u64) {
-        let eject = self.load.judge(outcome, now_ns);
+        let rate = self.shared.spread.borrow().success_rate;
+        let eject = self.load.judge(outcome, rate, now_ns);
         if !self.load.member() {
             return;
         }
@@ -142,15 +158,36 @@ impl<A> Node<A> {
 }
 
 impl Shared {
-    /// At most half: with more gone, the fault is not the endpoints'.
+    /// Another may be left out.
     fn may_eject(&self) -> bool {
-        (self.ejected.get() + 1) * 2 <= self.members.get()
+        (self.ejected.get() + 1) * 100 <= self.members.get() * index(self.spread.borrow().max_ejected)
     }
+
+    /// So few are left that all are used: better some failures than all load on a few.
+    fn panics(&self) -> bool {
+        let usable = self.members.get().saturating_sub(self.ejected.get());
+        self.ejected.get() > 0 && usable * 100 < self.members.get() * index(self.spread.borrow().panic)
+    }
+}
+
+/// What one draw is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// The clock.
+    pub now_ns: u64,
+    /// Uniform over u64.
+    pub random: u64,
+    /// What is compared where two are.
+    pub discipline: Discipline,
+    /// What the request is told apart by.
+    pub key: Option<u64>,
 }
 
 /// The endpoints of one resource.
 #[derive(Debug)]
 pub struct Pool<A = ()> {
+    /// The product's own, and as the resource says.
+    defaults: Tuning,
     tuning: Tuning,
     /// Sorted by address, as the resource is.
     nodes: Vec<Rc<Node<A>>>,
@@ -162,7 +199,14 @@ impl<A: Default> Pool<A> {
     #[must_use]
     pub fn new(tuning: Tuning) -> Self {
         let shared = Shared { probe_at: Cell::new(u64::MAX), ..Shared::default() };
-        Self { tuning, nodes: Vec::new(), shared: Rc::new(shared) }
+        Self { defaults: tuning, tuning, nodes: Vec::new(), shared: Rc::new(shared) }
+    }
+
+    /// Balances as the resource says from now on; estimates stay.
+    pub fn configure(&mut self, balancing: &Balancing) {
+        self.tuning = self.defaults.with(balancing);
+        self.nodes.iter().for_each(|node| node.load.tune(self.tuning));
+        self.shared.spread.replace(Spread::of(balancing));
     }
 
     /// Replaces the endpoints. What is known of an address stays as long as the pod behind it does, whatever else of the endpoint changes.
@@ -200,9 +244,78 @@ impl<A: Default> Pool<A> {
         {
             return Some(Rc::clone(node));
         }
+        let draw = Draw { now_ns, random, discipline, key: None };
+        self.draw_from(draw, excluded)
+    }
+
+    /// The same by the algorithm of the resource, for a request.
+    pub fn pick_request(&self, draw: Draw, excluded: impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
+        if draw.now_ns >= self.shared.probe_at.get()
+            && let Some(node) = self.due_probe(draw.now_ns, &excluded)
+        {
+            return Some(Rc::clone(node));
+        }
+        let algorithm = self.shared.spread.borrow().algorithm;
+        let usable = |node: &&Rc<Node<A>>| self.is_usable(node, draw.now_ns) && !excluded(&node.endpoint);
+        let chosen = match (algorithm, draw.key) {
+            (Algorithm::RoundRobin, _) => {
+                let turn = self.shared.turn.replace(self.shared.turn.get().wrapping_add(1));
+                let start = turn.checked_rem(self.nodes.len()).unwrap_or(0);
+                self.nodes.iter().cycle().skip(start).take(self.nodes.len()).find(usable)
+            }
+            (Algorithm::RingHash, Some(key)) => {
+                self.nodes.iter().filter(usable).max_by_key(|node| hash::pull(key, node.hash))
+            }
+            _ => None,
+        };
+        if let Some(node) = chosen {
+            return Some(Rc::clone(node));
+        }
+        let discipline = if algorithm == Algorithm::LeastRequest { Discipline::LeastPending } else { draw.discipline };
+        let draw = Draw { discipline, ..draw };
+        if self.shared.spread.borrow().zone.is_empty() {
+            return self.draw_from(draw, excluded);
+        }
+        self.near(draw, &excluded).or_else(|| self.draw_from(draw, excluded))
+    }
+
+    /// An endpoint of the caller's zone, as long as its zone bears the load; None: zones have nothing to say.
+    fn near(&self, draw: Draw, excluded: &impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
+        let spread = self.shared.spread.borrow();
+        let local = |node: &Rc<Node<A>>| node.endpoint.zone == spread.zone;
+        let usable = |node: &Rc<Node<A>>| self.is_usable(node, draw.now_ns) && !excluded(&node.endpoint);
+        let (members, bearing) = self
+            .nodes
+            .iter()
+            .filter(|node| local(node))
+            .fold((0, 0), |(all, good), node| (all + 1, good + usize::from(usable(node))));
+        // With too few left the rest of the load goes everywhere, in proportion.
+        let dice = index(scaled(draw.random.rotate_left(11), 100));
+        if bearing == 0 || bearing * 10_000 < members * ZONE_BEARS * dice {
+            return None;
+        }
+        let two = |wanted: &dyn Fn(&Rc<Node<A>>) -> bool| {
+            let mut candidates = self.from(draw.random).filter(|node| usable(node) && wanted(node));
+            let first = candidates.next()?;
+            let second = candidates.next().unwrap_or(first);
+            Some(better(first, second, draw.now_ns, draw.random, draw.discipline))
+        };
+        let here = two(&local)?;
+        let Some(there) = two(&|node| !local(node)) else { return Some(Rc::clone(here)) };
+        let cost = |node: &Rc<Node<A>>| node.load.cost(draw.now_ns, draw.discipline);
+        let chosen = if cost(here) > cost(there) * ZONE_FACTOR { there } else { here };
+        Some(Rc::clone(chosen))
+    }
+
+    fn is_usable(&self, node: &Node<A>, now_ns: u64) -> bool {
+        node.available(now_ns) || (self.shared.panics() && !node.load.tried_last(now_ns))
+    }
+
+    fn draw_from(&self, draw: Draw, excluded: impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
+        let Draw { now_ns, random, discipline, .. } = draw;
         let (first, second) = self.draw(random);
         let (first, second) = (self.nodes.get(first)?, self.nodes.get(second)?);
-        let usable = |node: &Node<A>| node.available(now_ns) && !excluded(&node.endpoint);
+        let usable = |node: &Node<A>| self.is_usable(node, now_ns) && !excluded(&node.endpoint);
         if usable(first) && usable(second) {
             return Some(Rc::clone(better(first, second, now_ns, random, discipline)));
         }
@@ -239,8 +352,9 @@ impl<A: Default> Pool<A> {
     }
 
     fn node(&self, endpoint: &Arc<Endpoint>, load: Rc<Load>) -> Rc<Node<A>> {
+        let hash = hash::of_endpoint(endpoint);
         let (endpoint, shared) = (Arc::clone(endpoint), Rc::clone(&self.shared));
-        Rc::new(Node { endpoint, attached: A::default(), load, shared })
+        Rc::new(Node { hash, endpoint, attached: A::default(), load, shared })
     }
 
     /// Two different indices where there are two.

@@ -271,3 +271,30 @@ fn a_server_that_recovers_gets_traffic_again_within_half_a_minute() {
         assert!(share > 0.08, "{share} of the traffic, seed {seed}");
     }
 }
+
+/// One of ten turns 500 ms slow: two seconds later it gets next to nothing.
+#[test]
+fn e_two_seconds_after_one_of_ten_turned_slow_it_gets_at_most_one_request_in_a_hundred() {
+    let scenario = Scenario {
+        clients: 1,
+        servers: 10,
+        workers: usize::MAX,
+        requests_per_second: 500.0,
+        end: 12 * SECOND,
+        serve: |server, now, random| {
+            let slow = server == 3 && now >= 5 * SECOND;
+            (random.normal(if slow { 500.0 } else { 10.0 } * MS as f64, MS as f64), false)
+        },
+    };
+    for seed in SEEDS {
+        let slow_share = |by| {
+            let late: Vec<Answer> =
+                run(&scenario, by, seed).into_iter().filter(|answer| answer.at >= 7 * SECOND).collect();
+            share(&late, |answer| answer.server == 3)
+        };
+        let (ours, round_robin) = (slow_share(By::Pool), slow_share(By::RoundRobin));
+        println!("E seed {seed}: {:.3} %, round robin {:.3} %", ours * 100.0, round_robin * 100.0);
+        assert!(ours <= 0.01, "{ours}, seed {seed}");
+        assert!((0.09..0.11).contains(&round_robin), "{round_robin}");
+    }
+}

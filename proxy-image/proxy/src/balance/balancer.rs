@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use weft_policy::balance::{Discipline, Pool, Tuning};
-use weft_policy::model::{Endpoint, EndpointSet};
+use weft_policy::balance::{Discipline, Draw, Pool, Tuning};
+use weft_policy::model::{Algorithm, Balancing, Endpoint, EndpointSet};
 
 use super::picked::{Attachments, Picked};
 use super::{now_ns, random};
@@ -16,6 +16,7 @@ pub struct Balancer {
     name: Arc<str>,
     source: RefCell<Option<watch::Receiver<Option<EndpointSet>>>>,
     held: Cell<bool>,
+    keyed: RefCell<Option<Arc<Balancing>>>,
     pool: RefCell<Pool<Attachments>>,
 }
 
@@ -26,6 +27,7 @@ impl Balancer {
             name,
             source: RefCell::new(Some(source)),
             held: Cell::new(false),
+            keyed: RefCell::default(),
             pool: RefCell::new(Pool::new(tuning)),
         };
         balancer.refresh(now_ns());
@@ -41,6 +43,7 @@ impl Balancer {
             name: Arc::from(endpoint.address.to_string()),
             source: RefCell::new(None),
             held: Cell::new(true),
+            keyed: RefCell::default(),
             pool: RefCell::new(pool),
         })
     }
@@ -66,6 +69,22 @@ impl Balancer {
         let excluded = |endpoint: &Endpoint| tried.iter().any(|tried| tried.address == endpoint.address);
         let node = self.pool.borrow().pick(now_ns, random(), discipline, excluded)?;
         Some(Picked::begin(node, now_ns))
+    }
+
+    /// An endpoint for a request by the algorithm of the resource; `key` is what [`Balancer::keyed`] wants told.
+    #[must_use]
+    pub fn pick_request(&self, now_ns: u64, key: Option<u64>, tried: &[Arc<Endpoint>]) -> Option<Picked> {
+        self.refresh(now_ns);
+        let excluded = |endpoint: &Endpoint| tried.iter().any(|tried| tried.address == endpoint.address);
+        let draw = Draw { now_ns, random: random(), discipline: Discipline::PeakEwma, key };
+        let node = self.pool.borrow().pick_request(draw, excluded)?;
+        Some(Picked::begin(node, now_ns))
+    }
+
+    /// How requests are told apart, where they are.
+    #[must_use]
+    pub fn keyed(&self) -> Option<Arc<Balancing>> {
+        self.keyed.borrow().clone()
     }
 
     /// There is an endpoint beside `current` and those that were tried.
@@ -108,7 +127,12 @@ impl Balancer {
     fn replace(&self, endpoints: Option<EndpointSet>, now_ns: u64) {
         if let Some(endpoints) = endpoints {
             self.held.set(true);
-            self.pool.borrow_mut().update(&endpoints, now_ns);
+            let balancing = &endpoints.balancing;
+            let keyed = balancing.algorithm == Algorithm::RingHash;
+            self.keyed.replace(keyed.then(|| Arc::clone(balancing)));
+            let mut pool = self.pool.borrow_mut();
+            pool.configure(balancing);
+            pool.update(&endpoints, now_ns);
         }
     }
 }

@@ -4,11 +4,15 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weft_policy::balance::{Node, Outcome};
 use weft_policy::model::Endpoint;
 
 use super::now_ns;
+
+/// Whoever asks for longer is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// What the data path keeps beside an endpoint (pooled connections, resolved series), at most a handful of values of different types. It
 /// goes when the endpoint goes.
@@ -90,6 +94,12 @@ impl Picked {
         let now = now_ns();
         let latency_ns = now.saturating_sub(self.began_ns.get());
         self.finish(Outcome { latency_ns, failed }, now);
+    }
+
+    /// The server asked for a pause before the next request; believed up to a bound.
+    pub fn wait(&self, pause: Duration) {
+        let pause = u64::try_from(pause.min(LONGEST_WAIT).as_nanos()).unwrap_or(u64::MAX);
+        self.node.wait(now_ns().saturating_add(pause));
     }
 
     /// No connection could be made: a failure, and the endpoint is tried last for a while.

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weft_control::Resolution;
+use weft_policy::balance::key_of;
 use weft_policy::carry::Injection;
-use weft_policy::model::{self, Backend, BackendTarget, OutboundKind, OutboundRoute, Routed, UnknownDestination};
+use weft_policy::model::{
+    self, Backend, BackendTarget, Balancing, OutboundKind, OutboundRoute, Routed, UnknownDestination,
+};
 use weft_policy::{RequestView, pick_backend, select_connection, select_policy, select_route};
 
 use super::connection::ConnectionPlan;
@@ -44,6 +47,12 @@ type Key = (u64, usize, usize);
 
 thread_local! {
     static TABLES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What the request is told apart by.
+fn hash_key(proxy: &Proxy, balancing: &Balancing, view: &impl RequestView) -> Option<u64> {
+    let workload = proxy.workload()?;
+    key_of(balancing, view, &workload.identity, &workload.pod_uid)
 }
 
 fn key<T>(of: Option<&T>) -> usize {
@@ -242,13 +251,13 @@ impl Outbound {
     fn choose<'a>(
         table: &'a Table,
         choice: Option<weft_policy::Choice<'a>>,
-        discipline: Discipline,
+        pick: impl Fn(&Balancer) -> Option<Picked>,
     ) -> Result<Chosen<'a>, Unserved<'a>> {
         let fail = |reason: ErrorReason, status, route, backend| Unserved { reason, status, route, backend };
         let Some(choice) = choice else {
             let unserved = || fail(ErrorReason::NoEndpoint, 503, None, None);
             let (_, balancer) = table.balancers.first().ok_or_else(unserved)?;
-            let picked = balancer.pick(now_ns(), discipline, &[]).ok_or_else(unserved)?;
+            let picked = pick(balancer).ok_or_else(unserved)?;
             return Ok(Chosen { route: None, backend: None, balancer, picked });
         };
         let ready = |name: &str| table.balancer(name).is_some_and(|balancer| balancer.ready());
@@ -262,7 +271,7 @@ impl Outbound {
         };
         let unserved = || fail(ErrorReason::NoEndpoint, 503, choice.route, Some(backend));
         let balancer = table.balancer(name).ok_or_else(unserved)?;
-        let picked = balancer.pick(now_ns(), discipline, &[]).ok_or_else(unserved)?;
+        let picked = pick(balancer).ok_or_else(unserved)?;
         Ok(Chosen { route: choice.route, backend: Some(backend), balancer, picked })
     }
 
@@ -306,7 +315,11 @@ impl Outbound {
             }
         };
         let delay = injection.map_or(Duration::ZERO, |injection| injection.delay);
-        match Self::choose(&table, choice, Discipline::PeakEwma) {
+        let pick = |balancer: &Balancer| {
+            let key = balancer.keyed().and_then(|balancing| hash_key(proxy, &balancing, view));
+            balancer.pick_request(now_ns(), key, &[])
+        };
+        match Self::choose(&table, choice, pick) {
             Ok(chosen) => {
                 let beside = table.beside(&chosen.picked);
                 let counted = table.counted(proxy, chosen.route, chosen.backend, &beside);
@@ -346,7 +359,8 @@ impl Outbound {
             OutboundKind::PassThrough => return Ok(plain()),
             OutboundKind::Refused(_) => return Err(Refusal::RefusedDestination),
         };
-        let chosen = Self::choose(&table, choice, Discipline::LeastPending).map_err(|_| Refusal::NoEndpoint)?;
+        let chosen = Self::choose(&table, choice, |balancer| balancer.pick(now_ns(), Discipline::LeastPending, &[]))
+            .map_err(|_| Refusal::NoEndpoint)?;
         let target = table.beside(&chosen.picked).target.clone();
         let labels = table.labels(outgoing().with("peer", "dst"), proxy, chosen.route, chosen.backend, Some(&target));
         Ok(ConnectionPlan::new(target, Some(chosen.picked), proxy.metrics.tcp_series(&labels)))

@@ -1,6 +1,7 @@
 //! What is counted of one request: consumed once, and a request that nobody finishes is counted as cancelled.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::limit::InFlight;
 use super::{Direction, ErrorReason};
@@ -110,6 +111,13 @@ impl Tally {
     pub fn connected(&self) {
         if let Some(picked) = &self.picked {
             picked.connected();
+        }
+    }
+
+    /// The endpoint asked for a pause (RFC 9110 10.2.3, gRPC's pushback): others go first until it is over.
+    pub fn asked_to_wait(&self, pause: Duration) {
+        if let Some(picked) = &self.picked {
+            picked.wait(pause);
         }
     }
 

@@ -246,18 +246,21 @@ impl Exchange<'_> {
             self.reply.consume(length);
             return Ok(Read::Passed);
         }
-        if self.carry.is_some() && self.request.is_repeatable() && status >= 400 {
-            let after = retry_after(&head);
-            if let Some(Ended::Again { pause, .. }) =
+        let after = if matches!(status, 429 | 503) { retry_after(&head) } else { None };
+        if let Some(after) = after {
+            self.tally.asked_to_wait(after);
+        }
+        let possible = self.carry.is_some() && self.request.is_repeatable() && status >= 400;
+        if possible
+            && let Some(Ended::Again { pause, .. }) =
                 ask_again(self.carry.as_deref_mut(), self.others, Failure::Status(status, after))
-            {
-                // What is left of the response is at hand: the connection need not end with it.
-                let body = Body::of_response(&head, self.traits.bodyless, false);
-                let rest = self.reply.len().saturating_sub(length);
-                let whole = body.is_done() || matches!(body, Body::Length(size) if u64::try_from(rest) == Ok(size));
-                let reusable = whole && head.keeps_alive() && self.request.is_done();
-                return Ok(Read::Again(Ended::Again { pause, reusable }));
-            }
+        {
+            // What is left of the response is at hand: the connection need not end with it.
+            let body = Body::of_response(&head, self.traits.bodyless, false);
+            let rest = self.reply.len().saturating_sub(length);
+            let whole = body.is_done() || matches!(body, Body::Length(size) if u64::try_from(rest) == Ok(size));
+            let reusable = whole && head.keeps_alive() && self.request.is_done();
+            return Ok(Read::Again(Ended::Again { pause, reusable }));
         }
         if status == 101 && !self.traits.upgrade {
             return Err(ErrorReason::BadResponse);

@@ -405,14 +405,24 @@ fn retried(
     others: bool,
     grpc: bool,
 ) -> Option<Verdict> {
-    plan.carry.as_ref()?;
     let headers = response.headers();
     if grpc && let Some(code) = grpc_status(headers) {
-        return again(plan, keeping, others, Failure::Grpc(code, pushback(headers)));
+        let after = pushback(headers);
+        if let Some(after) = after {
+            plan.tally.asked_to_wait(after);
+        }
+        return again(plan, keeping, others, Failure::Grpc(code, after));
     }
     let status = response.status().as_u16();
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    (status >= 400).then(|| again(plan, keeping, others, Failure::Status(status, after.map(Duration::from_secs))))?
+    if status < 400 {
+        return None;
+    }
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let after = seconds.map(Duration::from_secs).filter(|_| matches!(status, 429 | 503));
+    if let Some(after) = after {
+        plan.tally.asked_to_wait(after);
+    }
+    again(plan, keeping, others, Failure::Status(status, after))
 }
 
 /// The next piece of a response: data, or its end.
