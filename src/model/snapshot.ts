@@ -118,6 +118,7 @@ export interface PodFacts {
 export interface ProbeFacts {
   /** A number, or the name of a container port. */
   readonly port: number | string;
+  readonly method: 'GET' | 'POST';
   /** Without the query; always begins with a slash. */
   readonly path: string;
 }

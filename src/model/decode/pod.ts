@@ -41,16 +41,27 @@ function portsOf(container: Json): readonly { name: string; port: number }[] {
     .filter(({ port }) => port > 0);
 }
 
-/** Only httpGet over plain HTTP: of anything else the proxy cannot see the path. */
+/** gRPC's health checking protocol, which a probe of kind `grpc` speaks over plain HTTP/2. */
+const GRPC_HEALTH_CHECK = '/grpc.health.v1.Health/Check';
+
+/** Only what comes over plain HTTP: of anything else the proxy cannot see the path. */
 function probesOf(container: Json): readonly ProbeFacts[] {
   return ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap(field => {
-    const get = record(container[field])['httpGet'];
-    const probe = record(get);
-    if (get === undefined || text(probe['scheme']).toUpperCase() === 'HTTPS') return [];
-    const port = typeof probe['port'] === 'string' ? portNumberOrName(probe['port'], container) : whole(probe['port']);
-    const path = text(probe['path']).replace(/[?#].*$/s, '');
-    return [{ port, path: path.startsWith('/') ? path : `/${path}` }];
+    const { httpGet, grpc } = record(container[field]);
+    return httpGet === undefined ? grpcProbe(grpc) : httpProbe(record(httpGet), container);
   });
+}
+
+function httpProbe(get: Json, container: Json): readonly ProbeFacts[] {
+  if (text(get['scheme']).toUpperCase() === 'HTTPS') return [];
+  const port = typeof get['port'] === 'string' ? portNumberOrName(get['port'], container) : whole(get['port']);
+  const path = text(get['path']).replace(/[?#].*$/s, '');
+  return [{ port, method: 'GET', path: path.startsWith('/') ? path : `/${path}` }];
+}
+
+function grpcProbe(grpc: unknown): readonly ProbeFacts[] {
+  const port = whole(record(grpc)['port']);
+  return port === 0 ? [] : [{ port, method: 'POST', path: GRPC_HEALTH_CHECK }];
 }
 
 /** The kubelet resolves a name within the probe's own container, and reads a numeric text as a number. */
