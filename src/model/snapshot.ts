@@ -111,6 +111,8 @@ export interface PodFacts {
   readonly ports: readonly { readonly name: string; readonly port: number }[];
   /** Of all containers, init containers included. */
   readonly probes: readonly ProbeFacts[];
+  /** The proxy is an ordinary container, and all others have ended and will not be started again. */
+  readonly applicationEnded: boolean;
   /** The workload behind the pod; a ReplicaSet of a Deployment is told as the Deployment. */
   readonly owner: PodOwner | undefined;
 }

@@ -30,8 +30,24 @@ export function decodePod({ key, meta }: Identified, raw: unknown): PodFacts {
       .flatMap(portsOf)
       .toSorted((left, right) => left.port - right.port || compareText(left.name, right.name)),
     probes: containers.flatMap(probesOf),
+    applicationEnded: applicationEnded(spec, status),
     owner: ownerOf(metadata, meta.labels),
   };
+}
+
+/** Only where an ordinary container is the proxy: the kubelet itself ends a native sidecar. */
+function applicationEnded(spec: Json, status: Json): boolean {
+  const policy = text(spec['restartPolicy']);
+  if (policy !== 'Never' && policy !== 'OnFailure') return false;
+  const names = records(spec['containers']).map(container => text(container['name']));
+  if (!names.includes('weft-proxy')) return false;
+  const statuses = records(status['containerStatuses']);
+  return names
+    .filter(name => name !== 'weft-proxy')
+    .every(name => {
+      const { terminated } = record(statuses.find(candidate => candidate['name'] === name)?.['state']);
+      return terminated !== undefined && (policy === 'Never' || record(terminated)['exitCode'] === 0);
+    });
 }
 
 function portsOf(container: Json): readonly { name: string; port: number }[] {
