@@ -126,7 +126,7 @@ describe('weft upgrade-proxies', () => {
       expect(bad.code, bad.stderr).toBe(1);
       const { pods } = JSON.parse(bad.stdout) as Answer;
       expect(pods.map(({ result }) => result).toSorted()).toEqual(['not-begun', 'rolled-back']);
-      expect(bad.stderr).toMatch(/stopped at .*ImagePull[^]*goes on with the pods that are left/);
+      expect(bad.stderr).toMatch(/stopped at .*localhost\/none:1[^]*goes on with the pods that are left/);
       expect(await proxyImages('web')).toEqual([next, next]);
       // To what the operator injects: the default.
       const good = await weft(args);

@@ -3,6 +3,7 @@
 // States: patched (the spec has the new image; the old proxy drains and ends, the new one starts), in force (the new container is ready, the operator has
 // heard of it anew and it acknowledged everything), or given up on: then the old image is put back and waited for in the same way.
 import type { ProxyConfigAnswer } from '../../contract/index.ts';
+import { isRecord } from '../../kube/raw-object.ts';
 import { CliError } from '../exit-code.ts';
 import { askAll, type Session } from '../session.ts';
 import { type ProxyPod, proxyPod } from './pod.ts';
@@ -49,6 +50,7 @@ interface ReplaceOptions extends UpgradeOptions {
 async function replace(session: Session, before: ProxyPod, options: ReplaceOptions): Promise<string | undefined> {
   const { image, timeoutMs, pace } = options;
   const connected = await stream(session, before);
+  const known = new Set((await failures(session, before, image)).map(({ key }) => key));
   const { path } = before.proxy;
   await session.cluster.patch(podPath(before), [
     { op: 'test', path: `${path}/name`, value: 'weft-proxy' },
@@ -58,7 +60,7 @@ async function replace(session: Session, before: ProxyPod, options: ReplaceOptio
   const deadline = pace.nowMs() + timeoutMs;
   for (;;) {
     const missing = await tolerant(() =>
-      whatIsMissing(session, before, { image, connectedAt: connected?.connectedAt }),
+      whatIsMissing(session, before, { image, connectedAt: connected?.connectedAt, known }),
     );
     if (missing === undefined) return undefined;
     if ((missing.hopeless && !options.patient) || pace.nowMs() >= deadline) return missing.text;
@@ -74,7 +76,7 @@ interface Missing {
 async function whatIsMissing(
   session: Session,
   before: ProxyPod,
-  wanted: { image: string; connectedAt: string | undefined },
+  wanted: { image: string; connectedAt: string | undefined; known: ReadonlySet<string> },
 ): Promise<Missing | undefined> {
   const missing = (text: string, hopeless = false): Missing => ({ text, hopeless });
   const now = await find(session, before);
@@ -84,13 +86,38 @@ async function whatIsMissing(
   if (proxy.image !== wanted.image) return missing(`somebody else set the image to ${proxy.image}`, true);
   if (proxy.waiting !== '')
     return missing(`${proxy.waiting}${proxy.message === '' ? '' : `: ${proxy.message}`}`, HOPELESS.has(proxy.waiting));
-  if (proxy.containerId === before.proxy.containerId) return missing('the old proxy still drains');
+  if (proxy.containerId === before.proxy.containerId) {
+    // Of a sidecar that has ended the kubelet does not say why the next one does not start, but its events do.
+    const fresh = (await failures(session, before, wanted.image)).find(({ key }) => !wanted.known.has(key));
+    if (fresh !== undefined) return missing(fresh.message, true);
+    return missing(proxy.ended ? 'the new proxy has not started' : 'the old proxy still drains');
+  }
   if (!proxy.ready) return missing('the new proxy is not ready');
   if (before.ready && !now.ready) return missing('the pod, which was ready before, is not ready');
   const held = await stream(session, before);
   if (held === undefined || held.connectedAt === wanted.connectedAt)
     return missing('the new proxy has not connected to the operator');
   return held.state === 'current' ? undefined : missing(`the new proxy is ${held.state} at the operator`);
+}
+
+interface Failure {
+  /** Another one for each time that it happened. */
+  readonly key: string;
+  readonly message: string;
+}
+
+/** Events of the pod that tell of failures with the image. */
+async function failures(session: Session, pod: ProxyPod, image: string): Promise<readonly Failure[]> {
+  const selector = encodeURIComponent(`involvedObject.uid=${pod.uid},reason=Failed`);
+  const namespace = encodeURIComponent(pod.namespace);
+  const list = await session.cluster.get(`/api/v1/namespaces/${namespace}/events?fieldSelector=${selector}`);
+  const items = isRecord(list) && Array.isArray(list['items']) ? list['items'].filter(isRecord) : [];
+  return items
+    .map(({ metadata, count, message }) => ({
+      key: `${String(isRecord(metadata) ? metadata['uid'] : '')} ${String(count)}`,
+      message: String(message),
+    }))
+    .filter(({ message }) => message.includes(`"${image}"`));
 }
 
 /** What the operator knows of the proxy; undefined when it is not connected. */

@@ -26,6 +26,8 @@ export interface ProxyContainer {
   /** Of the container that runs or ran last. */
   readonly containerId: string;
   readonly ready: boolean;
+  /** It ran and has ended. */
+  readonly ended: boolean;
   /** Why it does not run, e.g. ImagePullBackOff; empty when it does. */
   readonly waiting: string;
   readonly message: string;
@@ -67,6 +69,7 @@ function proxyContainer(spec: Json, status: Json): ProxyContainer | undefined {
       image: text(records(spec[list])[index]?.['image']),
       containerId: text(state['containerID']),
       ready: state['ready'] === true,
+      ended: record(state['state'])['terminated'] !== undefined,
       waiting: text(waiting['reason']),
       message: text(waiting['message']),
     };

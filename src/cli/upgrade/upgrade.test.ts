@@ -13,6 +13,8 @@ interface FakePod {
   image: string;
   container: number;
   waiting: string;
+  /** The status says nothing of an image that cannot be pulled. */
+  readonly silent: boolean;
   /** Looks until the kubelet has done what it was told. */
   busy: number;
   phase: string;
@@ -24,6 +26,7 @@ const aPod = (name: string, owner = name, overrides: Partial<FakePod> = {}): Fak
   image: OLD,
   container: 1,
   waiting: '',
+  silent: false,
   busy: 0,
   phase: 'Running',
   ...overrides,
@@ -38,7 +41,7 @@ function aCluster(pods: readonly FakePod[], given: { readonly plain?: boolean; r
     if (pod.busy > 0) {
       pod.busy -= 1;
       if (pod.busy === 0) {
-        if (pod.image === BAD) pod.waiting = 'ImagePullBackOff';
+        if (pod.image === BAD) pod.waiting = pod.silent ? '' : 'ImagePullBackOff';
         else {
           pod.waiting = '';
           pod.container += 1;
@@ -84,6 +87,13 @@ function aCluster(pods: readonly FakePod[], given: { readonly plain?: boolean; r
             spec: { template: { spec: { containers: [{ env: [{ name: 'WEFT_PROXY_IMAGE', value: NEW }] }] } } },
           };
         if (path.includes('meshconfigs')) return { spec: { proxy: { image: '' } } };
+        // As of a kubelet that was asked for a sidecar's image: its status tells of the old container only, its events of the new one.
+        if (path.includes('/events?'))
+          return {
+            items: pods
+              .filter(pod => pod.silent && pod.image === BAD && pod.busy === 0 && path.includes(`uid-${pod.name}%2C`))
+              .map(() => ({ metadata: { uid: 'e1' }, count: 1, message: `Failed to pull image "${BAD}": not found` })),
+          };
         if (path.includes('?')) return { items: pods.map(look) };
         const pod = pods.find(({ name }) => path.endsWith(`/${name}`));
         return pod === undefined ? undefined : look(pod);
@@ -191,6 +201,13 @@ describe('upgrade-proxies', () => {
     ]);
     expect(err).toContain('stopped at demo/web-1: ImagePullBackOff: no such image');
     expect(err).toContain('the same command goes on with the pods that are left');
+  });
+
+  it('learns from events what the status of a sidecar keeps to itself', async () => {
+    const pods = [aPod('web-1', 'web', { silent: true })];
+    const { code, err } = await upgrade(`--image ${BAD} --timeout 3600`, aCluster(pods).session);
+    expect([code, pods[0]?.image]).toEqual([EXIT.failed, OLD]);
+    expect(err).toContain(`stopped at demo/web-1: Failed to pull image "${BAD}": not found`);
   });
 
   it('gives up at its deadline', async () => {
