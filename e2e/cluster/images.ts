@@ -14,6 +14,11 @@ export async function listImages(name: string): Promise<Map<string, string>> {
   return new Map(lines.map(line => line.split(/\s+/)).map(([tag = '', , digest = '']) => [tag, digest]));
 }
 
+/** Gives an image of the node a further tag. */
+export async function tagImage(name: string, from: string, to: string): Promise<void> {
+  await runCtr(name, ['images', 'tag', '--force', from, to], 30_000);
+}
+
 async function runCtr(name: string, args: readonly string[], timeoutMs: number): Promise<string> {
   const argv = ['ctr', '--address', containerdSocket, '--namespace', containerdNamespace, ...args];
   return await nodeRun(name, argv, { withMounts: true, timeoutMs });

@@ -8,7 +8,7 @@ export { type ApiOnly, apiOnly } from './api-only.ts';
 export { type Component, component } from './components.ts';
 export { clusterDown, type Report } from './down.ts';
 export { enterCommand, type ExecOptions, type ExecResult, nodeEnvironment, nodeExec, nodeRun } from './exec.ts';
-export { listImages, loadImage } from './images.ts';
+export { listImages, loadImage, tagImage } from './images.ts';
 export { type ClusterSummary, listClusters } from './list.ts';
 export type { ProgramName } from './programs.ts';
 export { clusterUp, type UpOptions } from './up.ts';

@@ -11,6 +11,10 @@ export interface AppOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Over the application's container, e.g. its probes. */
+  readonly container?: Readonly<Record<string, unknown>>;
+  /** Over the pod's spec. */
+  readonly pod?: Readonly<Record<string, unknown>>;
   /** false: the pod is left outside the mesh whatever its namespace says. */
   readonly meshed?: boolean;
 }
@@ -20,6 +24,7 @@ const ports = [
   { name: 'grpc', containerPort: 9090 },
   { name: 'tcp', containerPort: 7000 },
   { name: 'banner', containerPort: 7025 },
+  { name: 'probed', containerPort: 7001 },
 ];
 
 function deployment(
@@ -53,8 +58,10 @@ function deployment(
               args,
               ports: containerPorts,
               readinessProbe: { httpGet: { path: '/healthz', port: healthPort }, periodSeconds: 1 },
+              ...options.container,
             },
           ],
+          ...options.pod,
         },
       },
     },

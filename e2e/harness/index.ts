@@ -3,6 +3,8 @@
 // Owns: nothing of the mesh; it acts as a user does (kubectl, traffic) and looks at what comes out. May import: e2e/cluster, tools.
 export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersions } from './apps.ts';
 export { captureBytes } from './capture.ts';
+export { weft } from './cli.ts';
+export { podState, podStates } from './containers.ts';
 export {
   call,
   type CallResult,
@@ -28,3 +30,4 @@ export {
   waitRollout,
 } from './node.ts';
 export { eventually } from './poll.ts';
+export { killInPod } from './processes.ts';

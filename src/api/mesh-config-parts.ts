@@ -65,6 +65,11 @@ export const proxySchema = Type.Object(
       },
       { description: 'Compute resources of each proxy container.', default: {} },
     ),
+    sidecar: StringEnum(['Auto', 'Native', 'Container'], {
+      description:
+        'What the proxy is in its pod: a native sidecar (an init container that goes on running), or an ordinary container. Auto is Native where the cluster has them (Kubernetes 1.29 or later). The annotation weft.dev/proxy-enable-native-sidecar of a pod or a namespace wins over it.',
+      default: 'Auto',
+    }),
     drainTimeout: Duration({
       description: 'How long a proxy that shuts down lets requests in flight finish.',
       default: '30s',

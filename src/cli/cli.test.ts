@@ -166,14 +166,18 @@ async function weft(line: string, given: Given = {}): Promise<{ code: number; ou
   );
   const session: Session = {
     namespace: 'demo',
-    cluster: { get: async path => (given.cluster ?? cluster)[path] },
+    cluster: {
+      get: async path => (given.cluster ?? cluster)[path],
+      patch: () => Promise.reject(new Error('nothing is changed here')),
+    },
     replicas: async () => {
       const [first, ...rest] = replicas;
       if (given.unreachable !== undefined || first === undefined) throw given.unreachable ?? new Error('no replica');
       return [first, ...rest];
     },
   };
-  const code = await runCommandLine(line.split(' '), { version: '0.1.0', terminal, connect: () => session });
+  const pace = { nowMs: () => 0, sleep: () => Promise.resolve() };
+  const code = await runCommandLine(line.split(' '), { version: '0.1.0', terminal, pace, connect: () => session });
   return { code, out, err };
 }
 

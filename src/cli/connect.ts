@@ -45,28 +45,35 @@ export function createSession(options: ConnectOptions): Session {
 }
 
 function clusterApi(client: ApiClient): ClusterApi {
+  const ask = async (request: Omit<Parameters<ApiClient['request']>[0], 'signal'>): Promise<unknown> => {
+    try {
+      return await client.request({ ...request, signal: new AbortController().signal });
+    } catch (thrown) {
+      if (!(thrown instanceof ApiError))
+        throw new CliError(
+          EXIT.unreachable,
+          `the API server does not answer: ${String(thrown)}`,
+          'check --kubeconfig and --context',
+        );
+      if (thrown.status === 404) return undefined;
+      if (thrown.status === 401)
+        throw new CliError(
+          EXIT.unreachable,
+          'the API server does not accept your credentials',
+          'log in again, or choose another --context',
+        );
+      if (thrown.status === 403)
+        throw new CliError(
+          EXIT.unreachable,
+          thrown.message,
+          request.method === 'GET' ? BIND : 'ask an administrator for the right to patch pods (ClusterRole edit)',
+        );
+      throw new CliError(EXIT.unreachable, thrown.message, 'try again');
+    }
+  };
   return {
-    get: async path => {
-      try {
-        return await client.request({ method: 'GET', path, signal: new AbortController().signal });
-      } catch (thrown) {
-        if (!(thrown instanceof ApiError))
-          throw new CliError(
-            EXIT.unreachable,
-            `the API server does not answer: ${String(thrown)}`,
-            'check --kubeconfig and --context',
-          );
-        if (thrown.status === 404) return undefined;
-        if (thrown.status === 401)
-          throw new CliError(
-            EXIT.unreachable,
-            'the API server does not accept your credentials',
-            'log in again, or choose another --context',
-          );
-        if (thrown.status === 403) throw new CliError(EXIT.unreachable, thrown.message, BIND);
-        throw new CliError(EXIT.unreachable, thrown.message, 'try again');
-      }
-    },
+    get: async path => await ask({ method: 'GET', path }),
+    patch: async (path, body) => await ask({ method: 'PATCH', path, body, contentType: 'application/json-patch+json' }),
   };
 }
 

@@ -48,6 +48,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   version: manifest.version,
   terminal,
+  pace: { nowMs: () => Date.now(), sleep: async ms => await new Promise(resolve => setTimeout(resolve, ms)) },
   connect: options =>
     createSession({
       kubeConfig: loadKubeConfig(options),

@@ -3,15 +3,18 @@ import { runCheck } from './commands/check.ts';
 import { runProxyConfig } from './commands/proxy-config.ts';
 import { runStat } from './commands/stat.ts';
 import { runStatus } from './commands/status.ts';
+import { runUpgradeProxies } from './commands/upgrade-proxies.ts';
 import { runVersion } from './commands/version.ts';
 import { EXIT, type ExitCode } from './exit-code.ts';
 import type { Connect, Session } from './session.ts';
 import type { Terminal } from './terminal.ts';
+import type { Pace } from './upgrade/one.ts';
 
 export interface ProgramOptions {
   readonly version: string;
   readonly terminal: Terminal;
   readonly connect: Connect;
+  readonly pace: Pace;
   /** Called with the exit code of the command that ran. */
   readonly finish: (code: ExitCode) => void;
 }
@@ -31,7 +34,7 @@ Exit codes:
   ${EXIT.unreachable}  the cluster or the operator cannot be reached, or does not let you in`;
 
 /** The whole command line. Nothing is connected to before a command runs. */
-export function createProgram({ version, terminal, connect, finish }: ProgramOptions): Command {
+export function createProgram({ version, terminal, connect, pace, finish }: ProgramOptions): Command {
   const program = new Command('weft')
     .description('Looks into a Weft service mesh.')
     .option('-n, --namespace <name>', 'namespace; default: all, or that of the context')
@@ -91,6 +94,31 @@ export function createProgram({ version, terminal, connect, finish }: ProgramOpt
     );
 
   program
+    .command('upgrade-proxies')
+    .description('replace the proxies of running pods, one by one, without a restart of the applications')
+    .option('-A, --all-namespaces', 'in all namespaces, not in that of -n or of the context', false)
+    .option('-l, --selector <labels>', 'only pods with these labels, e.g. app=web', '')
+    .option('--image <image>', 'image of the proxy; default: the one that the operator injects now')
+    .option('--dry-run', 'show what would be done', false)
+    .option('--max-unavailable <count>', 'how many pods at a time, never two of one workload', count, 1)
+    .option('--timeout <seconds>', 'time for each new proxy to be in force before it is rolled back', timeout, 120)
+    .addHelpText('after', UPGRADE)
+    .action((given: UpgradeFlags) =>
+      run((session, { namespace, output }) =>
+        runUpgradeProxies(session, terminal, {
+          namespace: given.allNamespaces ? undefined : (namespace ?? session.namespace),
+          selector: given.selector,
+          image: given.image,
+          dryRun: given.dryRun,
+          maxUnavailable: given.maxUnavailable,
+          timeoutSeconds: given.timeout,
+          pace,
+          format: output,
+        }),
+      ),
+    );
+
+  program
     .command('version')
     .description('versions of this program and of the operator')
     .option('--client', 'of this program only', false)
@@ -99,6 +127,33 @@ export function createProgram({ version, terminal, connect, finish }: ProgramOpt
     );
 
   return program;
+}
+
+interface UpgradeFlags {
+  readonly allNamespaces: boolean;
+  readonly selector: string;
+  readonly image?: string;
+  readonly dryRun: boolean;
+  readonly maxUnavailable: number;
+  readonly timeout: number;
+}
+
+const UPGRADE = `
+Each pod's proxy drains first, within the pod's terminationGracePeriodSeconds. A proxy that is not in force in
+time gets its old image back, and the command stops with exit code 1; given again it goes on where it stopped.
+Have the image on the nodes beforehand if it is slow to pull: a pod has no proxy while it is pulled.`;
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1_000)
+    throw new InvalidArgumentError('Give a whole number from 1 to 1000.');
+  return value;
+}
+
+function timeout(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 1 || value > 3_600) throw new InvalidArgumentError('Give 1 to 3600 seconds.');
+  return value;
 }
 
 function seconds(text: string): number {

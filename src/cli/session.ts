@@ -1,6 +1,13 @@
+export interface JsonPatch {
+  readonly op: 'test' | 'add' | 'replace' | 'remove';
+  readonly path: string;
+  readonly value?: unknown;
+}
+
 /** What of the cluster's API a command needs: a parsed answer, undefined for 404. Rejects with a CliError. */
 export interface ClusterApi {
   get(path: string): Promise<unknown>;
+  patch(path: string, patch: readonly JsonPatch[]): Promise<unknown>;
 }
 
 /** One replica of the operator. */

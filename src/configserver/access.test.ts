@@ -100,8 +100,16 @@ describe('who is let in', () => {
     expect(await web.message(2)).toMatchObject({ name: 'trust' });
   });
 
+  it('serves a proxy that is one revision of the protocol ahead, as after a roll-back of the operator', async () => {
+    const { proxy } = await start();
+    const ahead = proxy({ protocol: 2 });
+    expect(await ahead.message(0)).toMatchObject({ kind: 'upsert' });
+    ahead.close();
+  });
+
   it('ends streams that do not keep to the protocol', async () => {
     const { proxy } = await start();
+    expect(await proxy({ protocol: 0 }).ended).toMatchObject({ code: status.FAILED_PRECONDITION });
     expect(await proxy({ protocol: 9 }).ended).toMatchObject({ code: status.FAILED_PRECONDITION });
     const twice = proxy();
     twice.send({ kind: 'hello', proxyVersion: 'again', protocol: 1, held: [] });

@@ -123,7 +123,8 @@ export function createStreamHandler(options: ConfigServiceOptions): StreamHandle
 }
 
 function helloFault(hello: Hello): AppError | undefined {
-  if (hello.protocol !== PROTOCOL) {
+  // Changes between two revisions are additive: either side leaves out what the other does not know.
+  if (hello.protocol < Math.max(1, PROTOCOL - 1) || hello.protocol > PROTOCOL + 1) {
     return new AppError(
       'failed-precondition',
       `protocol revision ${hello.protocol} is not served; this operator speaks ${PROTOCOL}`,

@@ -38,7 +38,7 @@ describe('a pod', () => {
     ]);
   });
 
-  it('has its plain HTTP probes, with numbers where its container names the port', () => {
+  it('has its plain HTTP and gRPC probes, with numbers where its container names the port', () => {
     const get = (path: string, port: unknown, scheme?: string) => ({ httpGet: { path, port, scheme } });
     const pod = decodedPod({
       spec: {
@@ -51,13 +51,15 @@ describe('a pod', () => {
             startupProbe: get('/tls', 8443, 'HTTPS'),
           },
           { name: 'other', livenessProbe: { tcpSocket: { port: 1 } }, readinessProbe: get('', 'nowhere') },
+          { name: 'rpc', readinessProbe: { grpc: { port: 9091, service: 'deep' } } },
         ],
       },
     });
     expect(pod.probes).toEqual([
-      { port: 8080, path: '/live' },
-      { port: 9090, path: '/ready' },
-      { port: 'nowhere', path: '/' },
+      { port: 8080, method: 'GET', path: '/live' },
+      { port: 9090, method: 'GET', path: '/ready' },
+      { port: 'nowhere', method: 'GET', path: '/' },
+      { port: 9091, method: 'POST', path: '/grpc.health.v1.Health/Check' },
     ]);
   });
 

@@ -79,6 +79,8 @@ export interface Workload {
   readonly podIps: readonly string[];
   readonly detectTimeoutMs: number;
   readonly forwardedFor: boolean;
+  /** All containers but the proxy have ended for good. */
+  readonly applicationEnded: boolean;
 }
 
 export type UnknownDestination = 'passThrough' | 'refuse';

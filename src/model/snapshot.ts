@@ -111,6 +111,8 @@ export interface PodFacts {
   readonly ports: readonly { readonly name: string; readonly port: number }[];
   /** Of all containers, init containers included. */
   readonly probes: readonly ProbeFacts[];
+  /** The proxy is an ordinary container, and all others have ended and will not be started again. */
+  readonly applicationEnded: boolean;
   /** The workload behind the pod; a ReplicaSet of a Deployment is told as the Deployment. */
   readonly owner: PodOwner | undefined;
 }
@@ -118,6 +120,7 @@ export interface PodFacts {
 export interface ProbeFacts {
   /** A number, or the name of a container port. */
   readonly port: number | string;
+  readonly method: 'GET' | 'POST';
   /** Without the query; always begins with a slash. */
   readonly path: string;
 }

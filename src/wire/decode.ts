@@ -95,8 +95,19 @@ function bodyOf(resource: Exclude<pb.Upsert['resource'], { case: 'endpointsDelta
 }
 
 function workloadOf(workload: pb.Workload): Workload {
-  const { mesh, namespace, pod, podUid, identity, inboundPorts, logLevel, podIps, detectTimeoutMs, forwardedFor } =
-    workload;
+  const {
+    mesh,
+    namespace,
+    pod,
+    podUid,
+    identity,
+    inboundPorts,
+    logLevel,
+    podIps,
+    detectTimeoutMs,
+    forwardedFor,
+    applicationEnded,
+  } = workload;
   return {
     mesh,
     namespace,
@@ -108,6 +119,7 @@ function workloadOf(workload: pb.Workload): Workload {
     podIps,
     detectTimeoutMs,
     forwardedFor,
+    applicationEnded,
     labels: labelsOf(workload.labels),
     ports: workload.ports.map(inboundPortOf),
     defaultPort: inboundPortOf(present(workload.defaultPort, 'Workload.default_port')),

@@ -11,6 +11,7 @@ export function cliPage(): string {
     version: '',
     terminal: { ...nothing, out: part => void (text += part) },
     connect,
+    pace: { nowMs: () => 0, sleep: () => Promise.resolve() },
     finish: () => {},
   });
   const helpOf = (command: typeof program) => {

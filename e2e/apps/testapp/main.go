@@ -15,7 +15,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: testapp server|client|call [flags]"))
+		fail(fmt.Errorf("usage: testapp server|client|call|job|healthy [flags]"))
 	}
 	var err error
 	switch os.Args[1] {
@@ -25,6 +25,10 @@ func main() {
 		err = serveClient(ctx, os.Args[2:])
 	case "call":
 		err = callOnce(ctx, os.Args[2:])
+	case "job":
+		err = work(ctx, os.Args[2:])
+	case "healthy":
+		err = isHealthy(ctx, os.Args[2:])
 	default:
 		err = fmt.Errorf("no applet named %q", os.Args[1])
 	}

@@ -24,9 +24,11 @@ type server struct {
 	delay       time.Duration
 	requests    atomic.Int64
 	connections atomic.Int64
+	health      *health
 }
 
-// serve runs the HTTP (HTTP/1.1 and h2c on one port), gRPC and byte listeners until the context ends, then drains for two seconds.
+// serve runs the HTTP (HTTP/1.1 and h2c on one port), gRPC and byte listeners until the context ends. How it ends is for the flags to say: at once
+// (--abrupt), or by going on for a while (--linger), then by finishing what is in flight (--drain), then by a last call (--farewell).
 func serve(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	name := flags.String("name", "server", "what every answer says of its sender")
@@ -35,11 +37,21 @@ func serve(ctx context.Context, args []string) error {
 	tcpAddress := flags.String("tcp", ":7000", "bytes: each line comes back with the name before it")
 	bannerAddress := flags.String("banner", ":7025", "bytes: the server speaks first")
 	delay := flags.Duration("delay", 0, "service time of every request")
-	drain := flags.Duration("drain", 2*time.Second, "how long requests in flight have after SIGTERM")
+	probedAddress := flags.String("probed", ":7001", "bytes, for tcpSocket probes: closed while the application is sick")
+	abrupt := flags.Bool("abrupt", false, "end at once on SIGTERM, whatever is in flight")
+	linger := flags.Duration("linger", 0, "how long everything goes on as before after SIGTERM")
+	drain := flags.Duration("drain", 2*time.Second, "how long requests in flight have after that")
+	farewell := flags.String("farewell", "", "URL of a request that is made at the very end")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	s := &server{name: *name, delay: *delay}
+	rpc := grpc.NewServer()
+	rpc.RegisterService(&echoService, s)
+	var err error
+	if s.health, err = newHealth(*probedAddress, rpc, s.serveLines); err != nil {
+		return err
+	}
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -50,8 +62,6 @@ func serve(ctx context.Context, args []string) error {
 				s.connections.Add(1)
 			}
 		}}
-	rpc := grpc.NewServer()
-	rpc.RegisterService(&echoService, s)
 
 	failed := make(chan error, 4)
 	go func() { failed <- web.ListenAndServe() }()
@@ -65,11 +75,41 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.Background(), *drain)
+	if *abrupt {
+		return nil
+	}
+	time.Sleep(*linger)
+	return s.end(ending{web: web, rpc: rpc, drain: *drain, farewell: *farewell})
+}
+
+// ending is the orderly end of a server.
+type ending struct {
+	web      *http.Server
+	rpc      *grpc.Server
+	drain    time.Duration
+	farewell string
+}
+
+func (s *server) end(e ending) error {
+	grace, cancel := context.WithTimeout(context.Background(), e.drain)
 	defer cancel()
-	go rpc.GracefulStop()
-	if err := web.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	streams := make(chan struct{})
+	go func() {
+		e.rpc.GracefulStop()
+		close(streams)
+	}()
+	if err := e.web.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	select {
+	case <-streams:
+	case <-grace.Done():
+	}
+	if e.farewell != "" {
+		// All connections of this process are gone by now; the proxy must still be there.
+		time.Sleep(time.Second)
+		result := callSpec{URL: e.farewell}.do(context.Background())
+		log.Printf("farewell: status %d %s", result.Status, result.Error)
 	}
 	return nil
 }
@@ -85,7 +125,7 @@ func listenAnd(address string, serve func(net.Listener) error) error {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", s.echo)
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	s.health.routes(mux)
 	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
 		code, err := strconv.Atoi(r.PathValue("code"))
 		if err != nil || code < 200 || code > 599 {

@@ -23,6 +23,8 @@ pub(crate) enum Hook {
     NatOutput,
     /// What arrived, after NAT.
     FilterInput,
+    /// What the pod sends, before connections are tracked.
+    RawOutput,
 }
 
 /// Applies to TCP packets that fulfil all conditions; rules are tried in order.
@@ -43,6 +45,9 @@ pub(crate) enum Condition {
     /// The first packet of a connection from elsewhere (SYN without ACK): answers to the pod's own connections still come in.
     Opening,
     ToPorts(PortRange),
+    FromPort(u16),
+    /// What the kernel answers to the first packet of a connection to a port where nobody listens: RST and ACK, and sequence number 0.
+    Refusal,
     Source(IpNet),
     Destination(IpNet),
 }
@@ -66,6 +71,7 @@ pub(crate) fn chains(options: &Options, drop_ipv6: bool) -> Vec<Chain> {
         let rules = vec![rule(vec![Condition::Ipv6, Condition::NotFromLoopback, Condition::Opening], Action::Drop)];
         chains.push(Chain { name: "input", hook: Hook::FilterInput, rules });
     }
+    chains.push(Chain { name: "successor", hook: Hook::RawOutput, rules: vec![unrefused(options.outbound_port)] });
     chains
 }
 
@@ -82,6 +88,12 @@ fn outbound(options: &Options) -> Vec<Rule> {
     skipped.extend(options.skip_outbound_ports.iter().copied().map(Condition::ToPorts));
     skipped.extend(options.skip_outbound_cidrs.iter().copied().map(Condition::Destination));
     redirected(skipped, options.outbound_port)
+}
+
+/// Between the end of a proxy and the start of the one that takes its place nobody listens. The application is not told: its kernel tries again a second
+/// later, and what would have been an error is a delay.
+fn unrefused(outbound_port: u16) -> Rule {
+    rule(vec![Condition::ToLoopback, Condition::FromPort(outbound_port), Condition::Refusal], Action::Drop)
 }
 
 fn redirected(skipped: Vec<Condition>, port: u16) -> Vec<Rule> {

@@ -27,6 +27,8 @@ const DROP: u32 = 0;
 const RETURN: u32 = 5_u32.wrapping_neg();
 /// Before what other destination NAT a pod may have.
 const PRIORITY_DSTNAT: u32 = 100_u32.wrapping_neg();
+/// Before connection tracking.
+const PRIORITY_RAW: u32 = 300_u32.wrapping_neg();
 
 const META_IIFNAME: u32 = 6;
 const META_OIFNAME: u32 = 7;
@@ -39,9 +41,11 @@ const IPPROTO_TCP: u8 = 6;
 
 const BASE_NETWORK: u32 = 1;
 const BASE_TRANSPORT: u32 = 2;
-/// Offset of the flags in the TCP header, and two of them (RFC 9293, 3.1).
+/// Offsets of the sequence number and the flags in the TCP header, and some of these (RFC 9293, 3.1).
+const TCP_SEQUENCE: u32 = 4;
 const TCP_FLAGS: u32 = 13;
 const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const TCP_ACK: u8 = 0x10;
 
 const EQUAL: u32 = 0;
@@ -67,6 +71,7 @@ fn new_chain(chain: &Chain) -> Message {
         Hook::NatPrerouting => ("nat", 0, PRIORITY_DSTNAT),
         Hook::NatOutput => ("nat", 3, PRIORITY_DSTNAT),
         Hook::FilterInput => ("filter", 1, 0),
+        Hook::RawOutput => ("filter", 3, PRIORITY_RAW),
     };
     let attributes = Attributes::new()
         .string(1, TABLE)
@@ -104,6 +109,14 @@ fn condition(condition: &Condition) -> Vec<Attributes> {
             payload(BASE_TRANSPORT, 2, 2),
             compare(AT_LEAST, &ports.first.to_be_bytes()),
             compare(AT_MOST, &ports.last.to_be_bytes()),
+        ],
+        Condition::FromPort(port) => vec![payload(BASE_TRANSPORT, 0, 2), compare(EQUAL, &port.to_be_bytes())],
+        Condition::Refusal => vec![
+            payload(BASE_TRANSPORT, TCP_FLAGS, 1),
+            masked(&[RST | TCP_ACK | SYN]),
+            compare(EQUAL, &[RST | TCP_ACK]),
+            payload(BASE_TRANSPORT, TCP_SEQUENCE, 4),
+            compare(EQUAL, &[0; 4]),
         ],
         // Offsets of the addresses in the IPv4 and IPv6 headers.
         Condition::Source(net) => inside(net, 12, 8),

@@ -168,8 +168,9 @@ fn ip(arguments: &str) {
 fn redirects() {
     let mut pair = Pair::new();
     let (pod, peer) = (pair.pod.clone(), pair.peer.clone());
-    pair.serve(&pod, &["4140", "4143", "4191", "8080", "9090", "5005"]);
+    pair.serve(&pod, &["4143", "4191", "8080", "9090", "5005"]);
     pair.serve(&peer, &["80", "3306"]);
+    pair.serve(&pod, &["4140"]);
 
     // Control: before the rules everything reaches what it is addressed to.
     assert_eq!(pair.peer_reaches("10.77.0.2:8080"), "8080");
@@ -202,6 +203,7 @@ fn redirects() {
     assert_eq!(pair.pod_reaches(1000, "10.77.0.1:3306"), "4140", "no longer skipped");
 
     ipv6(&pair);
+    successor(&mut pair);
 }
 
 fn inbound(pair: &Pair) {
@@ -248,4 +250,21 @@ fn ipv6(pair: &Pair) {
     // IPv6 that appears later is no way round.
     ip(&format!("-n {} addr add fd77::2/64 dev eth0 nodad", pair.pod));
     assert_eq!(pair.peer_reaches("[fd77::2]:8080"), "TimedOut");
+}
+
+/// A proxy that is replaced: nobody listens for a while.
+fn successor(pair: &mut Pair) {
+    let pod = pair.pod.clone();
+    let mut proxy = pair.servers.pop().unwrap();
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    // Control: another port where nobody listens refuses at once.
+    assert_eq!(pair.pod_reaches(1000, "127.0.0.1:4141"), "ConnectionRefused");
+    let mut early =
+        pair.role(&pair.pod, 1000, "role-connect").arg("10.77.0.1:80").stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(early.try_wait().unwrap().is_none(), "the application waits");
+    pair.serve(&pod, &["4140"]);
+    let output = early.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "4140", "and reaches the next proxy");
 }

@@ -36,6 +36,8 @@ pub struct Limits {
     pub http2_requests: usize,
     /// HTTP/2 connections to upstreams; one more takes the place of one that is idle, or its request is answered 503.
     pub http2_connections: usize,
+    /// An outbound connection waits so long for a proxy that has just started: one that was replaced in a running pod.
+    pub start: Duration,
     /// A TCP connection must be made in this time.
     pub connect: Duration,
     /// A TLS handshake and the preamble must be done in this time.
@@ -66,6 +68,7 @@ impl Default for Limits {
             connections: 10_000,
             http2_requests: 10_000,
             http2_connections: 4_096,
+            start: Duration::from_secs(10),
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
             early_dial: Duration::from_millis(15),
@@ -100,6 +103,8 @@ pub struct Config {
     pub inbound_peer: Option<IpAddr>,
     /// Longest drain.
     pub drain: Duration,
+    /// Whether the application ends before the proxy is told to, as with native sidecars, or at the same time.
+    pub outlives: bool,
     /// Bounds and patience.
     pub limits: Limits,
 }
@@ -115,6 +120,7 @@ impl Default for Config {
             outbound_origin: Origin::Kernel,
             inbound_peer: None,
             drain: Duration::from_secs(30),
+            outlives: true,
             limits: Limits::default(),
         }
     }
@@ -183,6 +189,7 @@ impl Config {
                     .map_err(|_| ConfigError { name: "WEFT_DIRECT_PORT", reason: format!("{text:?} is no port") })?,
             },
             drain,
+            outlives: variable("WEFT_SIDECAR").as_deref() != Some("plain"),
             inbound_origin: origin("WEFT_INBOUND_ORIGIN")?,
             outbound_origin: origin("WEFT_OUTBOUND_ORIGIN")?,
             inbound_peer: None,

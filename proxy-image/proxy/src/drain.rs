@@ -1,4 +1,5 @@
-//! The end of a proxy's life: inbound goes on until it is idle, outbound until the application has gone, a deadline ends both.
+//! The end of a proxy's life: inbound goes on until it is idle; outbound until the application has gone, or, where the proxy alone is
+//! replaced, until what is under way has ended; a deadline ends both.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,8 +15,10 @@ use crate::exchange::Direction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
-    /// Not ready; connections are asked to end.
+    /// Not ready; inbound connections are asked to end.
     Draining,
+    /// Outbound connections are asked to end as well: nobody is left to make them, or the next proxy will serve them.
+    Leaving,
     /// The deadline: everything ends now.
     Closed,
 }
@@ -27,6 +30,7 @@ pub struct Drain(Rc<Inner>);
 struct Inner {
     phase: watch::Sender<Phase>,
     draining: Cell<bool>,
+    leaving: Cell<bool>,
     inbound: watch::Sender<usize>,
     outbound: watch::Sender<usize>,
     woken: RefCell<Slab<Waker>>,
@@ -37,6 +41,7 @@ impl Default for Drain {
         Self(Rc::new(Inner {
             phase: watch::Sender::new(Phase::Serving),
             draining: Cell::new(false),
+            leaving: Cell::new(false),
             inbound: watch::Sender::new(0),
             outbound: watch::Sender::new(0),
             woken: RefCell::default(),
@@ -51,19 +56,37 @@ impl Drain {
         self.0.draining.get()
     }
 
+    /// Connections of `direction` are to end as soon as nothing is under way on them. Cheap: asked for every request.
+    #[must_use]
+    pub fn ends(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Inbound => self.0.draining.get(),
+            Direction::Outbound => self.0.leaving.get(),
+        }
+    }
+
     /// Begins it; more calls change nothing.
     pub fn begin(&self) {
         self.0.draining.set(true);
-        self.0
-            .phase
-            .send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Draining)) < Phase::Draining);
+        self.advance(Phase::Draining);
+    }
+
+    /// Outbound connections are to end as well; more calls change nothing.
+    pub fn leave(&self) {
+        self.0.draining.set(true);
+        self.0.leaving.set(true);
+        self.advance(Phase::Leaving);
+    }
+
+    fn advance(&self, to: Phase) {
+        self.0.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(to)) < to);
         for (_, waker) in self.0.woken.borrow().iter() {
             waker.wake_by_ref();
         }
     }
 
-    /// Wakes the task of `waker` when draining begins, as long as the result lives. For a task that then asks
-    /// [`Drain::draining`]: waiting costs it nothing until then.
+    /// Wakes the task of `waker` whenever the drain goes on to its next phase, as long as the result lives. For a task that then asks
+    /// [`Drain::ends`]: waiting costs it nothing until then.
     #[must_use]
     pub fn wake(&self, waker: &Waker) -> Woken {
         let key = self.0.woken.borrow_mut().insert(waker.clone());
@@ -72,13 +95,22 @@ impl Drain {
 
     /// The deadline has come.
     pub fn close(&self) {
-        self.begin();
+        self.leave();
         self.0.phase.send_replace(Phase::Closed);
     }
 
     /// Waits until draining has begun.
     pub async fn started(&self) {
         self.reached(Phase::Draining).await;
+    }
+
+    /// Waits until connections of `direction` are to end.
+    pub async fn ending(&self, direction: Direction) {
+        self.reached(match direction {
+            Direction::Inbound => Phase::Draining,
+            Direction::Outbound => Phase::Leaving,
+        })
+        .await;
     }
 
     /// Waits for the deadline.

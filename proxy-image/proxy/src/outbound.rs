@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use weft_policy::model::{OutboundKind, Protocol};
+use tokio::time::timeout;
+use weft_policy::model::{OutboundKind, Protocol, Workload};
 use weft_policy::{Client, ClientTls};
 
 use crate::config::Origin;
@@ -28,7 +30,7 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     if proxy.is_own_port(original.port()) && proxy.is_own_address(original.ip()) {
         return Err(Refusal::ProxyPort);
     }
-    let workload = proxy.workload().ok_or(Refusal::NotReady)?;
+    let workload = started(&proxy).await.ok_or(Refusal::NotReady)?;
     let destination = proxy.control.outbound(original).await;
     let client = Client::new(peer.ip(), ClientTls::None, &workload.pod_ips);
     drop(workload);
@@ -85,4 +87,16 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
     // The subscription to the destination lapses some time after its last connection.
     drop(destination);
     Ok(())
+}
+
+/// What this pod is. The application may be quicker than a proxy that was replaced under it.
+async fn started(proxy: &Proxy) -> Option<Arc<Workload>> {
+    if !proxy.control.ready() {
+        let (mut workload, mut credentials) = (proxy.control.workload(), proxy.control.credentials());
+        let held = async {
+            workload.wait_for(Option::is_some).await.is_ok() && credentials.wait_for(Option::is_some).await.is_ok()
+        };
+        let _ = timeout(proxy.config.limits.start, held).await;
+    }
+    proxy.workload()
 }

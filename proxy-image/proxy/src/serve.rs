@@ -39,10 +39,21 @@ pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Accepts until the task is dropped. Each connection is a task of its own.
+/// Accepts until the task is dropped; outbound, where the application ends before the proxy or outlives it, also no longer than its drain says. Each
+/// connection is a task of its own.
 pub async fn accept(proxy: Rc<Proxy>, listener: TcpListener, direction: Direction) {
+    let ends = direction == Direction::Outbound && proxy.config.outlives;
+    let drain = proxy.drain.clone();
+    let ending = drain.ending(direction);
+    tokio::pin!(ending);
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            // Whatever has connected before the end is served.
+            biased;
+            accepted = listener.accept() => accepted,
+            () = &mut ending, if ends => return,
+        };
+        match accepted {
             Ok((stream, peer)) => admit(&proxy, stream, sys::canonical(peer), direction),
             Err(error) => {
                 tracing::warn!(error = %error, "connection not accepted");

@@ -1,19 +1,23 @@
 //! Bytes between two connections: half-closes pass through, memory is held only while bytes wait, and a connection that policy no
 //! longer allows ends.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
 use crate::buffer::Buffer;
 use crate::detect::{FirstLine, Piece};
-use crate::exchange::Session;
+use crate::exchange::{Direction, Session};
 use crate::io::Stream;
 use crate::refusal::Refusal;
+
+/// What an upstream may still say to a client that has ended, once the proxy itself is to end.
+const ORPHANED: Duration = Duration::from_secs(1);
 
 /// One direction.
 struct Half {
@@ -105,6 +109,8 @@ impl Relay {
         let (mut up, mut down) = (Half::new(sent, line), Half::new(received, None));
         let mut policy = session.proxy().control.workload();
         let _ = policy.borrow_and_update();
+        let orphaned = orphaned(session);
+        tokio::pin!(orphaned);
         let result: Result<(), Stop> = loop {
             let pumped = poll_fn(|context| {
                 let first = up.poll(context, &mut client, &mut upstream);
@@ -112,6 +118,8 @@ impl Relay {
                 match (first, second) {
                     (Poll::Ready(Err(stop)), _) | (_, Poll::Ready(Err(stop))) => Poll::Ready(Err(stop)),
                     (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+                    // The client has said all and, as far as anybody can tell, is no more; the upstream has had its time to end as well.
+                    (Poll::Ready(Ok(())), Poll::Pending) => orphaned.as_mut().poll(context).map(Ok),
                     _ => Poll::Pending,
                 }
             });
@@ -138,6 +146,16 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// Done when a connection of the application need not be waited for any longer once its client has ended it. A process that has gone without closing
+/// its connections in order leaves them like this, and a job is not done before its proxy is.
+async fn orphaned(session: &Rc<Session>) {
+    if session.direction() == Direction::Inbound {
+        return std::future::pending().await;
+    }
+    session.proxy().drain.ending(Direction::Outbound).await;
+    tokio::time::sleep(ORPHANED).await;
 }
 
 /// A word from a closed set.

@@ -2,6 +2,7 @@
 //!
 //! The composition root: the only reader of arguments, environment and signals. Boot reads top to bottom in `run`.
 
+mod application;
 mod fixed;
 mod gauges;
 mod logging;

@@ -17,7 +17,7 @@ use weft_proxy_core::exchange::Direction;
 use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
 use weft_proxy_core::{admin, serve};
 
-use crate::{fixed, gauges, logging};
+use crate::{application, fixed, gauges, logging};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Unused series and balancers are looked for this often.
@@ -57,7 +57,10 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     }
     spawn_local(housekeeping(Rc::clone(&proxy)));
     tracing::info!(proxy.version = VERSION, "proxy started");
-    wait_for_signal().await?;
+    tokio::select! {
+        signal = wait_for_signal() => signal?,
+        () = application_ended(&proxy) => tracing::info!("the application has ended"),
+    }
     end(&proxy).await;
     Ok(())
 }
@@ -94,6 +97,16 @@ async fn housekeeping(proxy: Rc<Proxy>) {
     }
 }
 
+/// Only where the proxy is an ordinary container: nobody else would end it, and the pod of a job would never be done.
+async fn application_ended(proxy: &Proxy) {
+    if proxy.config.outlives {
+        return std::future::pending().await;
+    }
+    let mut workload = proxy.control.workload();
+    // The sender lives as long as the control client, and that as long as the proxy.
+    let _ = workload.wait_for(|workload| workload.as_ref().is_some_and(|workload| workload.application_ended)).await;
+}
+
 async fn wait_for_signal() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -104,15 +117,20 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Inbound goes on until it is idle, outbound until the application has gone; the deadline ends both.
+/// Inbound goes on until it is idle, outbound as long as the application may need it; the deadline ends both.
 async fn end(proxy: &Proxy) {
     tracing::info!("draining");
     let deadline = Instant::now() + proxy.config.drain;
+    let left = || deadline.saturating_duration_since(Instant::now());
     proxy.drain.begin();
-    let mut idle = true;
-    for direction in [Direction::Inbound, Direction::Outbound] {
-        idle &= proxy.drain.idle(direction, deadline.saturating_duration_since(Instant::now())).await;
+    let mut idle = proxy.drain.idle(Direction::Inbound, left()).await;
+    if !proxy.config.outlives && !application::gone(left()).await {
+        tracing::info!("the application is still there");
     }
+    // With a native sidecar the application has gone by now, unless the proxy alone is replaced: then it finishes what it has begun, and new
+    // connections are for its successor.
+    proxy.drain.leave();
+    idle &= proxy.drain.idle(Direction::Outbound, left()).await;
     let (inbound, outbound) = (proxy.drain.active(Direction::Inbound), proxy.drain.active(Direction::Outbound));
     tracing::info!(drained = idle, connections.inbound = inbound, connections.outbound = outbound, "proxy ends");
     proxy.drain.close();

@@ -17,7 +17,7 @@ import { protocolOfPodPort } from './protocol.ts';
 import { defaultRef, refOf } from './refs.ts';
 
 /** Protocols on which the proxy sees paths, and probes are plain HTTP. */
-const HTTP_PROTOCOLS: ReadonlySet<Protocol> = new Set(['detect', 'http1', 'http2']);
+const HTTP_PROTOCOLS: ReadonlySet<Protocol> = new Set(['detect', 'http1', 'http2', 'grpc']);
 
 export interface InboundRules {
   readonly ports: readonly InboundPort[];
@@ -115,14 +115,24 @@ function ruledPort({ world, mesh, rule }: { world: World; mesh: Mesh; rule: Serv
   };
 }
 
-/** Exactly the paths that the kubelet asks for, and only by GET; a port that lets nobody in still answers its own probes. */
+/** Exactly what the kubelet asks for; a port that lets nobody in still answers its own probes. */
 function probeRoutes(mesh: Mesh, pod: PodFacts, port: number): readonly InboundRoute[] {
-  const paths = sortedUnique(pod.probes.filter(probe => probe.port === port).map(({ path }) => path));
-  if (paths.length === 0) return [];
+  const probes = pod.probes.filter(probe => probe.port === port);
+  const matches = (['GET', 'POST'] as const).flatMap(method =>
+    sortedUnique(probes.filter(probe => probe.method === method).map(({ path }) => path)).map(
+      (value): InboundRoute['matches'][number] => ({
+        path: { kind: 'exact', value },
+        headers: [],
+        query: [],
+        methods: [method],
+      }),
+    ),
+  );
+  if (matches.length === 0) return [];
   return [
     {
       route: defaultRef('probe'),
-      matches: paths.map(value => ({ path: { kind: 'exact', value }, headers: [], query: [], methods: ['GET'] })),
+      matches,
       authorizations: [
         { authorization: defaultRef('probe'), networks: mesh.probeNetworks, clients: { kind: 'unauthenticated' } },
       ],

@@ -29,6 +29,7 @@ export function renderWorkload(
     podIps: pod.ips,
     detectTimeoutMs: mesh.detectTimeoutMs,
     forwardedFor: false,
+    applicationEnded: pod.applicationEnded,
   };
   return { workload, objects: [mesh.object, ...objects] };
 }

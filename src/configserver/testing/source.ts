@@ -129,6 +129,7 @@ function bodyOf(name: string, text: string): ResourceBody {
     podIps: [],
     detectTimeoutMs: 0,
     forwardedFor: false,
+    applicationEnded: false,
   } as const;
   return { kind: 'workload', workload: { ...workload, ...rest } };
 }

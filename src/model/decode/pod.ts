@@ -30,8 +30,24 @@ export function decodePod({ key, meta }: Identified, raw: unknown): PodFacts {
       .flatMap(portsOf)
       .toSorted((left, right) => left.port - right.port || compareText(left.name, right.name)),
     probes: containers.flatMap(probesOf),
+    applicationEnded: applicationEnded(spec, status),
     owner: ownerOf(metadata, meta.labels),
   };
+}
+
+/** Only where an ordinary container is the proxy: the kubelet itself ends a native sidecar. */
+function applicationEnded(spec: Json, status: Json): boolean {
+  const policy = text(spec['restartPolicy']);
+  if (policy !== 'Never' && policy !== 'OnFailure') return false;
+  const names = records(spec['containers']).map(container => text(container['name']));
+  if (!names.includes('weft-proxy')) return false;
+  const statuses = records(status['containerStatuses']);
+  return names
+    .filter(name => name !== 'weft-proxy')
+    .every(name => {
+      const { terminated } = record(statuses.find(candidate => candidate['name'] === name)?.['state']);
+      return terminated !== undefined && (policy === 'Never' || record(terminated)['exitCode'] === 0);
+    });
 }
 
 function portsOf(container: Json): readonly { name: string; port: number }[] {
@@ -41,16 +57,27 @@ function portsOf(container: Json): readonly { name: string; port: number }[] {
     .filter(({ port }) => port > 0);
 }
 
-/** Only httpGet over plain HTTP: of anything else the proxy cannot see the path. */
+/** gRPC's health checking protocol, which a probe of kind `grpc` speaks over plain HTTP/2. */
+const GRPC_HEALTH_CHECK = '/grpc.health.v1.Health/Check';
+
+/** Only what comes over plain HTTP: of anything else the proxy cannot see the path. */
 function probesOf(container: Json): readonly ProbeFacts[] {
   return ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap(field => {
-    const get = record(container[field])['httpGet'];
-    const probe = record(get);
-    if (get === undefined || text(probe['scheme']).toUpperCase() === 'HTTPS') return [];
-    const port = typeof probe['port'] === 'string' ? portNumberOrName(probe['port'], container) : whole(probe['port']);
-    const path = text(probe['path']).replace(/[?#].*$/s, '');
-    return [{ port, path: path.startsWith('/') ? path : `/${path}` }];
+    const { httpGet, grpc } = record(container[field]);
+    return httpGet === undefined ? grpcProbe(grpc) : httpProbe(record(httpGet), container);
   });
+}
+
+function httpProbe(get: Json, container: Json): readonly ProbeFacts[] {
+  if (text(get['scheme']).toUpperCase() === 'HTTPS') return [];
+  const port = typeof get['port'] === 'string' ? portNumberOrName(get['port'], container) : whole(get['port']);
+  const path = text(get['path']).replace(/[?#].*$/s, '');
+  return [{ port, method: 'GET', path: path.startsWith('/') ? path : `/${path}` }];
+}
+
+function grpcProbe(grpc: unknown): readonly ProbeFacts[] {
+  const port = whole(record(grpc)['port']);
+  return port === 0 ? [] : [{ port, method: 'POST', path: GRPC_HEALTH_CHECK }];
 }
 
 /** The kubelet resolves a name within the probe's own container, and reads a numeric text as a number. */

@@ -25,7 +25,6 @@ export interface ContainerInput {
   readonly controlName: string;
   /** Empty: the file must do. */
   readonly trustAnchorsPem: string;
-  readonly nativeSidecar: boolean;
 }
 
 /** The program's path in the proxy's image. */
@@ -54,16 +53,7 @@ export function initContainer(input: ContainerInput): Readonly<Record<string, un
     // The same as the proxy's: namespaces with quotas want a figure on every container, and a pod asks for the larger of the two only.
     resources: settings.resources,
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: {
-      runAsUser: 0,
-      runAsGroup: 0,
-      runAsNonRoot: false,
-      privileged: false,
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: confined(0, { add: ['NET_ADMIN'] }),
   };
 }
 
@@ -74,7 +64,7 @@ export function proxyContainer(input: ContainerInput): Readonly<Record<string, u
     image: input.image,
     imagePullPolicy: input.imagePullPolicy,
     args: ['run'],
-    ...(input.nativeSidecar ? { restartPolicy: 'Always' } : {}),
+    ...(settings.nativeSidecar ? { restartPolicy: 'Always' } : {}),
     env: environment(input),
     ports: [
       { name: 'weft-inbound', containerPort: INBOUND_PORT, protocol: 'TCP' },
@@ -84,10 +74,11 @@ export function proxyContainer(input: ContainerInput): Readonly<Record<string, u
     // What comes next starts once the proxy can carry its traffic: for a native sidecar the kubelet waits for the startup probe, for an
     // ordinary container it waits for postStart.
     startupProbe: { httpGet: admin('/ready'), periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 120 },
-    readinessProbe: { httpGet: admin('/ready'), periodSeconds: 5, timeoutSeconds: 1, failureThreshold: 3 },
+    // Often, because a proxy that is replaced in a running pod drains until nobody comes any more, and that begins with being seen not ready.
+    readinessProbe: { httpGet: admin('/ready'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
     livenessProbe: { httpGet: admin('/live'), periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3 },
     lifecycle: {
-      ...(input.nativeSidecar ? {} : { postStart: { exec: { command: [PROXY_BINARY, 'await'] } } }),
+      ...(settings.nativeSidecar ? {} : { postStart: { exec: { command: [PROXY_BINARY, 'await'] } } }),
       // Run inside, because the proxy takes the word of nobody outside its pod for it.
       preStop: { exec: { command: [PROXY_BINARY, 'drain'] } },
     },
@@ -96,16 +87,24 @@ export function proxyContainer(input: ContainerInput): Readonly<Record<string, u
       { name: TRUST_VOLUME, mountPath: TRUST_DIRECTORY, readOnly: true },
     ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: {
-      runAsUser: PROXY_UID,
-      runAsGroup: PROXY_UID,
-      runAsNonRoot: true,
-      privileged: false,
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: confined(PROXY_UID),
+  };
+}
+
+/** As narrow as Pod Security's level `restricted` wants it, but for what is asked for. */
+function confined(
+  uid: number,
+  capabilities: { readonly add?: readonly string[] } = {},
+): Readonly<Record<string, unknown>> {
+  return {
+    runAsUser: uid,
+    runAsGroup: uid,
+    runAsNonRoot: uid !== 0,
+    privileged: false,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'], ...capabilities },
+    seccompProfile: { type: 'RuntimeDefault' },
   };
 }
 
@@ -141,6 +140,8 @@ function environment(input: ContainerInput): readonly unknown[] {
     { name: 'WEFT_ADMIN_LISTEN', value: `[::]:${ADMIN_PORT}` },
     ...optional('WEFT_LOG', settings.logLevel),
     { name: 'WEFT_DRAIN_SECONDS', value: String(settings.drainSeconds) },
+    // The kubelet ends a native sidecar after the application; an ordinary container must see for itself when that has gone.
+    ...(settings.nativeSidecar ? [] : [{ name: 'WEFT_SIDECAR', value: 'plain' }]),
   ];
 }
 

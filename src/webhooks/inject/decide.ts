@@ -13,8 +13,7 @@ export type SkipReason =
   | 'StaticPod'
   | 'UnsupportedSystem'
   | 'AlreadyInjected'
-  | 'OtherMesh'
-  | 'NeedsNativeSidecar';
+  | 'OtherMesh';
 
 export interface Labelled {
   readonly name: string;
@@ -52,8 +51,6 @@ export function skipReason(pod: PodObject, namespace: Labelled, options: DecideO
   if (pod.spec?.os?.name === 'windows') return 'UnsupportedSystem';
   if (names.includes(PROXY_CONTAINER)) return 'AlreadyInjected';
   if (names.some(name => OTHER_PROXIES.has(name))) return 'OtherMesh';
-  // An ordinary container would run on after the job's own, and the job would never be done.
-  if (!options.nativeSidecar && isOfJob(pod)) return 'NeedsNativeSidecar';
   return undefined;
 }
 
@@ -65,8 +62,6 @@ const SKIP_WARNINGS: Readonly<Partial<Record<SkipReason, string>>> = {
   StaticPod: 'not meshed: static pods have no service account token',
   UnsupportedSystem: 'not meshed: there is no proxy for this operating system',
   OtherMesh: `not meshed: the pod carries the proxy of another mesh; remove it or set ${INJECT}: disabled`,
-  NeedsNativeSidecar:
-    'not meshed: pods of jobs need native sidecars (Kubernetes 1.29 or later), for the job would never end',
 };
 
 export function skipWarnings(reason: SkipReason): readonly string[] {
@@ -97,8 +92,4 @@ function injectValue(pod: PodObject, namespace: Labelled, options: DecideOptions
     }
   }
   return undefined;
-}
-
-function isOfJob(pod: PodObject): boolean {
-  return (pod.metadata?.ownerReferences ?? []).some(owner => owner.kind === 'Job');
 }

@@ -47,23 +47,29 @@ export function inject(pod: PodObject, namespace: Labelled, mesh: MeshForInjecti
   if (skipped !== undefined) return { patch: [], skipped, warnings: skipWarnings(skipped) };
   const warnings = [...uidWarnings(pod)];
   const annotations = pod.metadata?.annotations ?? {};
+  const settings = proxySettings(
+    { pod: annotations, namespace: namespace.annotations, mesh: mesh.spec, nativeSidecars: options.nativeSidecar },
+    warnings,
+  );
   const input: ContainerInput = {
     ...(mesh.spec.proxy.image === ''
       ? { image: options.proxyImage, imagePullPolicy: options.imagePullPolicy }
       : { image: mesh.spec.proxy.image, imagePullPolicy: mesh.spec.proxy.imagePullPolicy }),
-    settings: proxySettings({ pod: annotations, namespace: namespace.annotations, mesh: mesh.spec }, warnings),
+    settings,
     controlAddress: options.controlAddress,
     controlName: options.controlName(mesh.name),
     trustAnchorsPem: mesh.trustAnchorsPem,
-    nativeSidecar: options.nativeSidecar,
   };
   // Probes first: their paths count containers as they stand before anything is put in front of them.
   const patch = [
     ...probePatches(pod),
     ...mapPatches(pod, 'labels', { [PROXY_LABEL]: mesh.name }),
-    ...mapPatches(pod, 'annotations', { [INJECTED_VERSION]: options.version, ...defaultContainer(pod, options) }),
+    ...mapPatches(pod, 'annotations', {
+      [INJECTED_VERSION]: options.version,
+      ...(settings.nativeSidecar ? {} : defaultContainer(pod)),
+    }),
     ...volumePatches(pod.spec ?? {}),
-    ...(options.nativeSidecar ? sidecarPatches(pod.spec ?? {}, input) : plainPatches(pod.spec ?? {}, input)),
+    ...(settings.nativeSidecar ? sidecarPatches(pod.spec ?? {}, input) : plainPatches(pod.spec ?? {}, input)),
   ];
   return { patch, warnings };
 }
@@ -93,12 +99,10 @@ function plainPatches(spec: PodSpec, input: ContainerInput): readonly JsonPatch[
 }
 
 /** kubectl takes the first container where none is named; that should go on to be the user's. */
-function defaultContainer(pod: PodObject, options: InjectOptions): StringMap {
+function defaultContainer(pod: PodObject): StringMap {
   const key = 'kubectl.kubernetes.io/default-container';
   const first = pod.spec?.containers?.find(container => container.name !== PROXY_CONTAINER)?.name ?? '';
-  return options.nativeSidecar || first === '' || pod.metadata?.annotations?.[key] !== undefined
-    ? {}
-    : { [key]: first };
+  return first === '' || pod.metadata?.annotations?.[key] !== undefined ? {} : { [key]: first };
 }
 
 function volumePatches(spec: PodSpec): readonly JsonPatch[] {

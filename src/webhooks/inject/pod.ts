@@ -8,7 +8,6 @@ export interface PodObject {
     readonly namespace?: Maybe<string>;
     readonly labels?: Maybe<Readonly<Record<string, string>>>;
     readonly annotations?: Maybe<Readonly<Record<string, string>>>;
-    readonly ownerReferences?: Maybe<readonly { readonly kind?: Maybe<string> }[]>;
   }>;
   readonly spec?: Maybe<PodSpec>;
 }

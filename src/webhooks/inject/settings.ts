@@ -20,16 +20,19 @@ export interface ProxySettings {
   readonly logLevel: string;
   readonly resources: { readonly requests: StringMap; readonly limits: StringMap };
   readonly drainSeconds: number;
+  readonly nativeSidecar: boolean;
 }
 
 export interface SettingsSource {
   readonly pod: StringMap;
   readonly namespace: StringMap;
   readonly mesh: MeshConfigSpec;
+  /** The cluster has native sidecars. */
+  readonly nativeSidecars: boolean;
 }
 
 export function proxySettings(source: SettingsSource, warnings: string[]): ProxySettings {
-  const read = (name: SettingName, isGood: (value: string) => boolean, wants: string): string | undefined => {
+  const read: Read = (name, isGood, wants) => {
     for (const annotations of [source.pod, source.namespace]) {
       const value = setting(annotations, name)?.trim();
       if (value === undefined) continue;
@@ -66,8 +69,16 @@ export function proxySettings(source: SettingsSource, warnings: string[]): Proxy
       read('proxy-log-level', text => /^[\x21-\x7e]{1,256}$/.test(text), 'a filter such as warn,weft=info') ??
       proxy.logLevel,
     resources: { requests: atMost(requests, limits), limits },
+    nativeSidecar: source.nativeSidecars && native(source, read),
     drainSeconds: Math.ceil((parseDurationMs(proxy.drainTimeout) ?? 30_000) / 1_000),
   };
+}
+
+type Read = (name: SettingName, isGood: (value: string) => boolean, wants: string) => string | undefined;
+
+function native({ mesh }: SettingsSource, read: Read): boolean {
+  const asked = read('proxy-enable-native-sidecar', text => text === 'true' || text === 'false', 'true or false');
+  return asked === undefined ? mesh.proxy.sidecar !== 'Container' : asked === 'true';
 }
 
 /** A limit below the request, e.g. one annotation over a default of the mesh, would have the pod refused: the request follows it. */

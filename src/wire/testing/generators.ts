@@ -80,6 +80,7 @@ const workload: fc.Arbitrary<Workload> = fc.record({
   podIps: texts,
   detectTimeoutMs: uint32,
   forwardedFor: fc.boolean(),
+  applicationEnded: fc.boolean(),
 });
 
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({

@@ -52,6 +52,7 @@ impl TryFrom<wire::Workload> for Workload {
             pod_ips: each("pod_ips", wire.pod_ips, |text| ip(&text))?,
             forwarded_for: wire.forwarded_for,
             detect_timeout_ms: if wire.detect_timeout_ms == 0 { DETECT_TIMEOUT_MS } else { wire.detect_timeout_ms },
+            application_ended: wire.application_ended,
         })
     }
 }

@@ -26,7 +26,7 @@ pub struct Hello {
     /// Version of the proxy binary, for people.
     #[prost(string, tag = "1")]
     pub proxy_version: ::prost::alloc::string::String,
-    /// Revision of this protocol that the proxy speaks; the operator serves revisions 1 and the one before its own.
+    /// Revision of this protocol that the proxy speaks; the operator serves its own, the one before and the one after it.
     #[prost(uint32, tag = "2")]
     pub protocol: u32,
     /// What the proxy still holds from an earlier stream. The operator answers with differences only, and the names count as subscribed.
@@ -255,6 +255,10 @@ pub struct Workload {
     /// X-Real-IP is not believed and not passed on.
     #[prost(bool, tag = "15")]
     pub forwarded_for: bool,
+    /// All other containers of the pod have ended and will not start again: a proxy that is an ordinary container beside them ends too, so that the
+    /// pod of a job is done. Meaningless to a native sidecar, which the kubelet ends. Unset: they have not.
+    #[prost(bool, tag = "20")]
+    pub application_ended: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InboundPort {

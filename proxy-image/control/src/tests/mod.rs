@@ -5,6 +5,7 @@ mod life;
 mod operator;
 mod pki;
 mod reconnect;
+mod released;
 pub(crate) mod resources;
 mod trust;
 

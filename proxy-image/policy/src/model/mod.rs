@@ -83,6 +83,8 @@ pub struct Workload {
     pub detect_timeout_ms: u32,
     /// The application is told in X-Forwarded-For who called.
     pub forwarded_for: bool,
+    /// All containers but the proxy have ended for good.
+    pub application_ended: bool,
 }
 
 impl Workload {

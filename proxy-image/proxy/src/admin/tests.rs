@@ -65,6 +65,7 @@ impl Admin {
             pod_ips: Vec::new(),
             detect_timeout_ms: 0,
             forwarded_for: false,
+            application_ended: false,
         });
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();

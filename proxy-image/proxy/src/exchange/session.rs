@@ -242,10 +242,7 @@ impl Session {
     /// The connection is to end as soon as nothing is under way on it.
     #[must_use]
     pub fn ending(&self) -> bool {
-        match &self.side {
-            Side::Inbound(inbound) => self.proxy.drain.draining() || inbound.is_aged(),
-            Side::Outbound(_) => false,
-        }
+        self.proxy.drain.ends(self.direction()) || matches!(&self.side, Side::Inbound(inbound) if inbound.is_aged())
     }
 
     /// What is left of the age that a connection of this client may reach; None: any. Told anew at each call.

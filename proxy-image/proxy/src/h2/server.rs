@@ -56,8 +56,6 @@ where
             None => std::future::pending().await,
         }
     };
-    // The application's own requests go on while the proxy drains: it may still need them to end in order.
-    let drains = session.direction() == Direction::Inbound;
     let mut draining = false;
     // Gently, so that a client which stays for long finds new pods.
     let age = session.time_left();
@@ -70,7 +68,7 @@ where
     tokio::pin! {
         let alive = alive;
         let aged = aged;
-        let started = proxy.drain.started();
+        let ending = proxy.drain.ending(session.direction());
         let closed = proxy.drain.closed();
     }
     loop {
@@ -93,7 +91,7 @@ where
                 }
                 None => return,
             },
-            () = &mut started, if drains && !draining => {
+            () = &mut ending, if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
             }

@@ -156,6 +156,7 @@ pub fn workload(account: &str, ports: Vec<InboundPort>) -> Workload {
         pod_ips: Vec::new(),
         detect_timeout_ms: 300,
         forwarded_for: false,
+        application_ended: false,
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Proxy {
     pub admin: SocketAddr,
     pub direct_port: u16,
     pub drain: Duration,
+    /// `native` or `plain`.
+    pub sidecar: &'static str,
 }
 
 pub struct Running {
@@ -38,6 +40,7 @@ impl Proxy {
             .env("WEFT_OUTBOUND_ORIGIN", super::SERVICE)
             .env("WEFT_DIRECT_PORT", self.direct_port.to_string())
             .env("WEFT_DRAIN_SECONDS", self.drain.as_secs().to_string())
+            .env("WEFT_SIDECAR", self.sidecar)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -217,6 +217,7 @@ impl World {
             pod_ips: vec![IpAddr::from([10, 0, 0, 9])],
             detect_timeout_ms: 0,
             forwarded_for: false,
+            application_ended: false,
         });
     }
 

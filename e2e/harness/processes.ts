@@ -1,0 +1,15 @@
+import { nodeRun } from '../cluster/index.ts';
+import { clusterName } from './node.ts';
+
+/**
+ * Kills the processes of a pod whose command line holds `command` with SIGKILL, as the kernel does when memory is short. They are found by their pod's
+ * control group, so that no other one can be hit. Resolves with how many there were.
+ */
+export async function killInPod(podUid: string, command: string): Promise<number> {
+  const script = `for p in /proc/[0-9]*; do
+    grep -q "pod${podUid}" $p/cgroup 2>/dev/null || continue
+    tr '\\0' ' ' < $p/cmdline | grep -q -- '${command}' && kill -9 "\${p#/proc/}" && echo killed
+  done; true`;
+  const said = await nodeRun(clusterName, ['bash', '-c', script]);
+  return said.split('\n').filter(line => line === 'killed').length;
+}
