@@ -1,7 +1,7 @@
 import { namespaceKey, parseAddress, podKey, serviceKey } from '../../kernel/index.ts';
 import type { PodFacts, Resource, ServiceFacts, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { destinationOf, nodeOf, type World } from '../resolve/index.ts';
+import { destinationOf, nodeOf, servicesOfPod, type World } from '../resolve/index.ts';
 import { render } from './index.ts';
 
 /** A resource with everything that it was made from. */
@@ -47,14 +47,20 @@ function outboundInputs(plan: Plan, address: string): readonly unknown[] {
   const parsed = parseAddress(address);
   const destination = parsed && destinationOf(world, parsed);
   if (destination?.kind === 'pod')
-    return [...podInputs(world, destination.pod), ...namespaceInputs(world, destination.pod.meta.namespace)];
+    return [
+      ...podInputs(world, destination.pod),
+      ...namespaceInputs(world, destination.pod.meta.namespace),
+      ...servicesOfPod(world, destination.pod).flatMap(service => splitInputs(plan, service)),
+    ];
   if (destination?.kind === 'node') return [destination.node.key];
   if (destination?.kind !== 'service') return [destination?.kind];
   const { service } = destination;
+  return [service, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...splitInputs(plan, service)];
+}
+
+function splitInputs(plan: Plan, service: ServiceFacts): readonly unknown[] {
   const split = plan.splits.get(service.key);
-  const routed =
-    split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
-  return [service, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...routed];
+  return split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
 }
 
 function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[] {

@@ -1,7 +1,7 @@
 //! Where the application's requests and connections go.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,22 +53,36 @@ fn backends(routed: &Routed) -> impl Iterator<Item = &Backend> {
     routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends)
 }
 
+/// The request is meant for a host that is not the address it was sent to: an ingress dials a pod and passes its client's Host on, whereas
+/// a scraper that names the pod's address means that very pod.
+fn names_another<V: RequestView>(view: &V, dialled: IpAddr) -> bool {
+    let Some(host) = view.header("host").next().and_then(|host| std::str::from_utf8(host).ok()) else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let address = host.parse().map(|host: SocketAddr| host.ip()).or_else(|_| bare.parse());
+    !host.is_empty() && address.map_or(true, |address: IpAddr| address.to_canonical() != dialled.to_canonical())
+}
+
 impl Table {
     /// Resolves the balancers that `outbound` names.
     #[must_use]
     pub fn new(proxy: &Proxy, outbound: Arc<model::Outbound>) -> Rc<Self> {
         let mut balancers: Vec<(Arc<str>, Rc<Balancer>)> = Vec::new();
-        match &outbound.kind {
-            OutboundKind::Routed(routed) => {
-                for backend in backends(routed) {
-                    let BackendTarget::Endpoints(name) = &backend.target else { continue };
-                    if !balancers.iter().any(|(known, _)| known == name) {
-                        balancers.push((Arc::clone(name), proxy.balancers.get(name)));
-                    }
+        let resolve = |routed: &Routed, balancers: &mut Vec<(Arc<str>, Rc<Balancer>)>| {
+            for backend in backends(routed) {
+                let BackendTarget::Endpoints(name) = &backend.target else { continue };
+                if !balancers.iter().any(|(known, _)| known == name) {
+                    balancers.push((Arc::clone(name), proxy.balancers.get(name)));
                 }
             }
+        };
+        match &outbound.kind {
+            OutboundKind::Routed(routed) => resolve(routed, &mut balancers),
+            // First, because it serves whatever is not sent elsewhere by its host.
             OutboundKind::Endpoint(endpoint) => balancers.push((Arc::from(""), Balancer::fixed(endpoint))),
             OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
+        }
+        if let Some(named) = &outbound.named {
+            resolve(named, &mut balancers);
         }
         TABLES.set(TABLES.get() + 1);
         Rc::new(Self { id: TABLES.get(), outbound, balancers, http: Cell::new(false) })
@@ -247,7 +261,10 @@ impl Outbound {
         };
         let choice = match &table.outbound.kind {
             OutboundKind::Routed(routed) => Some(select_route(routed, view)),
-            OutboundKind::Endpoint(_) => None,
+            OutboundKind::Endpoint(_) => {
+                let named = table.outbound.named.as_ref().filter(|_| names_another(view, self.original.ip()));
+                named.map(|routed| select_route(routed, view))
+            }
             OutboundKind::PassThrough => return Ok(plain()),
             OutboundKind::Refused(_) => {
                 return Err(Refused { reason: ErrorReason::NoRoute, status: 404, tally: plain().tally });
