@@ -21,7 +21,8 @@ export type SettingName =
   | 'proxy-cpu-limit'
   | 'proxy-memory-request'
   | 'proxy-memory-limit'
-  | 'access-log';
+  | 'access-log'
+  | 'forwarded-for';
 
 /** The value of a setting among an object's annotations; our own spelling wins. */
 export function setting(annotations: Readonly<Record<string, string>>, name: SettingName): string | undefined {

@@ -29,7 +29,7 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
         Ok(plan) => plan,
         Err(refused) => return refuse(&mut respond, grpc, refused.reason, refused.status, refused.tally),
     };
-    if let Err(reason) = prepare(&mut parts, &plan.target, session.identity_header()) {
+    if let Err(reason) = prepare(&mut parts, &plan.target, session.caller()) {
         return refuse(&mut respond, grpc, reason, reason.status(), plan.tally);
     }
     let settled = Cell::new(false);
