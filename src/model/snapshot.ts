@@ -59,6 +59,7 @@ export interface ServiceFacts {
   /** TCP ports only. */
   readonly ports: readonly ServicePortFacts[];
   readonly internalTrafficPolicy: 'Cluster' | 'Local';
+  readonly sessionAffinity: 'None' | 'ClientIP';
   readonly publishNotReadyAddresses: boolean;
 }
 

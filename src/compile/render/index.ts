@@ -1,6 +1,6 @@
 /** Stage 4: one resource for one asker, from the plan alone. Lists are sorted, the version is the hash of the body. */
 import { contentHash, parseAddress, serviceKey } from '../../kernel/index.ts';
-import type { CustomObject, Resource, ResourceBody, Who } from '../../model/index.ts';
+import type { Balancing, CustomObject, Resource, ResourceBody, ServiceFacts, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
 import { renderEndpoints } from './endpoints.ts';
 import { renderOutbound } from './outbound.ts';
@@ -40,6 +40,18 @@ function renderedOutbound(plan: Plan, { view }: Who, rest: string): Resource | u
   return rendered && resource(`outbound/${rest}`, { kind: 'outbound', outbound: rendered.outbound }, rendered.objects);
 }
 
+/** With session affinity a caller's pod stays with one endpoint; otherwise the proxy's own ways. */
+function balancingOf(service: ServiceFacts): Balancing | undefined {
+  if (service.sessionAffinity === 'None') return undefined;
+  return {
+    algorithm: 'ringHash',
+    hashKey: { kind: 'source' },
+    slowStartMs: undefined,
+    ejection: undefined,
+    localZone: '',
+  };
+}
+
 /** `<namespace>/<service>:<port>` */
 function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resource | undefined {
   const [, namespace = '', service = '', port = ''] = /^([^/]+)\/([^/:]+):([0-9]{1,5})$/.exec(rest) ?? [];
@@ -48,7 +60,7 @@ function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resour
   if (facts === undefined || mesh === undefined || !facts.ports.some(candidate => candidate.port === Number(port)))
     return undefined;
   const endpoints = renderEndpoints(world, mesh, facts, { port: Number(port), view });
-  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing: undefined } });
+  return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing: balancingOf(facts) } });
 }
 
 function resource(name: string, body: ResourceBody, objects: readonly CustomObject[] = []): Resource {

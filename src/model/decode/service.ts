@@ -30,6 +30,7 @@ export function decodeService({ key, meta }: Identified, raw: unknown): ServiceF
         appProtocol: text(port['appProtocol']),
       })),
     internalTrafficPolicy: word(spec['internalTrafficPolicy'], ['Cluster', 'Local'] as const, 'Cluster'),
+    sessionAffinity: word(spec['sessionAffinity'], ['None', 'ClientIP'] as const, 'None'),
     publishNotReadyAddresses: spec['publishNotReadyAddresses'] === true,
   };
 }
