@@ -10,10 +10,11 @@ export {
   type LoadSpec,
   type RunningLoad,
   runLoad,
+  sendDatagram,
   startLoad,
   waitAnswered,
 } from './load.ts';
-export { type Metric, sumOf, weftMetrics } from './metrics.ts';
+export { countingSent, type Metric, type Sent, sumOf, weftMetrics } from './metrics.ts';
 export { type CaseNamespace, withNamespace } from './namespace.ts';
 export {
   apply,
@@ -28,3 +29,4 @@ export {
   waitRollout,
 } from './node.ts';
 export { eventually } from './poll.ts';
+export { startStranger, type Stranger } from './stranger.ts';
