@@ -3,6 +3,7 @@
 // Owns: nothing of the mesh; it acts as a user does (kubectl, traffic) and looks at what comes out. May import: e2e/cluster, tools.
 export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersions } from './apps.ts';
 export { captureBytes } from './capture.ts';
+export { type Gateway, gateway, gatewayAddress } from './gateways.ts';
 export {
   call,
   type CallResult,
