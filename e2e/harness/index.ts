@@ -5,6 +5,7 @@ export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersio
 export { captureBytes } from './capture.ts';
 export { weft } from './cli.ts';
 export { podState, podStates } from './containers.ts';
+export { type Gateway, gateway, gatewayAddress } from './gateways.ts';
 export {
   call,
   type CallResult,
@@ -12,10 +13,11 @@ export {
   type LoadSpec,
   type RunningLoad,
   runLoad,
+  sendDatagram,
   startLoad,
   waitAnswered,
 } from './load.ts';
-export { type Metric, sumOf, weftMetrics } from './metrics.ts';
+export { countingSent, type Metric, type Sent, sumOf, weftMetrics } from './metrics.ts';
 export { type CaseNamespace, withNamespace } from './namespace.ts';
 export {
   apply,
@@ -31,3 +33,4 @@ export {
 } from './node.ts';
 export { eventually } from './poll.ts';
 export { killInPod } from './processes.ts';
+export { startStranger, type Stranger } from './stranger.ts';

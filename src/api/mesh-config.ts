@@ -45,7 +45,8 @@ export const MeshConfigSpec = Type.Object(
     skipInboundPorts: ports('Ports whose incoming connections do not pass through the proxy.', '4567,4568'),
     skipOutboundPorts: ports('Destination ports whose connections do not pass through the proxy.', '4567,4568'),
     unknownDestination: StringEnum(['PassThrough', 'Refuse'], {
-      description: 'What happens to connections to addresses that are no Service and no pod.',
+      description:
+        'What happens to connections to addresses that are no Service, no pod and no node. Link-local ones, such as metadata services, always pass through.',
       default: 'PassThrough',
     }),
     transport: StringEnum(['Auto', 'Direct', 'Redirect'], {
@@ -56,6 +57,11 @@ export const MeshConfigSpec = Type.Object(
     accessLog: StringEnum(['Off', 'Apache', 'Json'], {
       description: 'Format of the access log of the proxies. The annotation weft.dev/access-log of a pod wins over it.',
       default: 'Off',
+    }),
+    forwardedFor: StringEnum(['Enabled', 'Disabled'], {
+      description:
+        'Whether applications are told in X-Forwarded-For who called, over HTTP. What callers without a verified identity send of X-Forwarded-For, Forwarded and X-Real-IP is then taken away; what others send is kept, and the address of the caller comes last. The annotation weft.dev/forwarded-for (`enabled`, `disabled`) of a pod or a namespace wins over it.',
+      default: 'Disabled',
     }),
     detectTimeout: Duration({
       description: 'How long a proxy waits for the first bytes of a client before it takes the connection as opaque.',

@@ -2,7 +2,7 @@
 import { contentHash, parseAddress, serviceKey } from '../../kernel/index.ts';
 import type { CustomObject, Resource, ResourceBody, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { trafficOf } from '../resolve/index.ts';
+import { balancingTrafficOf } from '../resolve/index.ts';
 import { renderBalancing } from './balancing.ts';
 import { renderEndpoints } from './endpoints.ts';
 import { renderOutbound } from './outbound.ts';
@@ -50,7 +50,7 @@ function renderedEndpoints({ world }: Plan, { view }: Who, rest: string): Resour
   if (facts === undefined || mesh === undefined || !facts.ports.some(candidate => candidate.port === Number(port)))
     return undefined;
   const endpoints = renderEndpoints(world, mesh, facts, { port: Number(port), view });
-  const traffic = trafficOf(world, facts);
+  const traffic = balancingTrafficOf(world, facts);
   const balancing = renderBalancing(traffic, view);
   const objects = balancing === undefined || traffic?.object === undefined ? [] : [traffic.object];
   return resource(`endpoints/${rest}`, { kind: 'endpoints', endpoints: { endpoints, balancing } }, objects);

@@ -9,6 +9,12 @@ export function trafficOf(world: World, service: ServiceFacts): Traffic | undefi
   return world.traffic.get(service.key) ?? parseServiceAnnotations(service).traffic;
 }
 
+/** The same for how requests are spread: a TrafficPolicy that says nothing of that leaves session affinity in force. */
+export function balancingTrafficOf(world: World, service: ServiceFacts): Traffic | undefined {
+  const policy = world.traffic.get(service.key);
+  return policy?.balancing === undefined ? parseServiceAnnotations(service).traffic : policy;
+}
+
 /** The TrafficPolicies whose limits hold for one port of a pod, in the order of its Services. */
 export function trafficOfPodPort(world: World, pod: PodFacts, port: number): readonly Traffic[] {
   if (world.traffic.size === 0) return [];
