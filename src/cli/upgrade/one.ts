@@ -100,6 +100,9 @@ async function whatIsMissing(
   return held.state === 'current' ? undefined : missing(`the new proxy is ${held.state} at the operator`);
 }
 
+/** Reasons of the kubelet's events. */
+const FAILURES = new Set(['Failed', 'BackOff', 'ErrImageNeverPull', 'InspectFailed']);
+
 interface Failure {
   /** Another one for each time that it happened. */
   readonly key: string;
@@ -108,11 +111,12 @@ interface Failure {
 
 /** Events of the pod that tell of failures with the image. */
 async function failures(session: Session, pod: ProxyPod, image: string): Promise<readonly Failure[]> {
-  const selector = encodeURIComponent(`involvedObject.uid=${pod.uid},reason=Failed`);
+  const selector = encodeURIComponent(`involvedObject.uid=${pod.uid}`);
   const namespace = encodeURIComponent(pod.namespace);
   const list = await session.cluster.get(`/api/v1/namespaces/${namespace}/events?fieldSelector=${selector}`);
   const items = isRecord(list) && Array.isArray(list['items']) ? list['items'].filter(isRecord) : [];
   return items
+    .filter(({ reason }) => FAILURES.has(String(reason)))
     .map(({ metadata, count, message }) => ({
       key: `${String(isRecord(metadata) ? metadata['uid'] : '')} ${String(count)}`,
       message: String(message),

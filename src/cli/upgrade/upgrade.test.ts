@@ -91,8 +91,13 @@ function aCluster(pods: readonly FakePod[], given: { readonly plain?: boolean; r
         if (path.includes('/events?'))
           return {
             items: pods
-              .filter(pod => pod.silent && pod.image === BAD && pod.busy === 0 && path.includes(`uid-${pod.name}%2C`))
-              .map(() => ({ metadata: { uid: 'e1' }, count: 1, message: `Failed to pull image "${BAD}": not found` })),
+              .filter(pod => pod.silent && pod.image === BAD && pod.busy === 0 && path.endsWith(`uid-${pod.name}`))
+              .map(() => ({
+                metadata: { uid: 'e1' },
+                reason: 'Failed',
+                count: 1,
+                message: `Failed to pull image "${BAD}": not found`,
+              })),
           };
         if (path.includes('?')) return { items: pods.map(look) };
         const pod = pods.find(({ name }) => path.endsWith(`/${name}`));
