@@ -45,7 +45,8 @@ export const MeshConfigSpec = Type.Object(
     skipInboundPorts: ports('Ports whose incoming connections do not pass through the proxy.', '4567,4568'),
     skipOutboundPorts: ports('Destination ports whose connections do not pass through the proxy.', '4567,4568'),
     unknownDestination: StringEnum(['PassThrough', 'Refuse'], {
-      description: 'What happens to connections to addresses that are no Service and no pod.',
+      description:
+        'What happens to connections to addresses that are no Service, no pod and no node. Link-local ones, such as metadata services, always pass through.',
       default: 'PassThrough',
     }),
     transport: StringEnum(['Auto', 'Direct', 'Redirect'], {

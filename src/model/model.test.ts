@@ -126,6 +126,23 @@ describe('a Service', () => {
     });
   });
 
+  it('has the addresses at which nodes answer for it', () => {
+    const decode = (spec: object) =>
+      DECODERS.services({
+        metadata: { name: 's', namespace: 'demo' },
+        spec,
+        status: {
+          loadBalancer: {
+            ingress: [{ ip: 'FD00:0::7', ipMode: 'VIP' }, { ip: '203.0.113.9', ipMode: 'Proxy' }, { hostname: 'lb' }],
+          },
+        },
+      });
+    expect(decode({ clusterIP: '10.0.0.1', externalIPs: ['203.0.113.1', 'nonsense'] })).toMatchObject({
+      value: { externalIps: ['203.0.113.1', 'fd00::7'] },
+    });
+    expect(decode({ clusterIP: 'None', externalIPs: ['203.0.113.1'] })).toMatchObject({ value: { externalIps: [] } });
+  });
+
   it('sends to its own port where it names no other', () => {
     const decoded = DECODERS.services({
       metadata: { name: 's' },

@@ -43,6 +43,8 @@ export interface NodeFacts {
   readonly meta: ObjectMeta;
   /** `topology.kubernetes.io/zone`; empty when there is none. */
   readonly zone: string;
+  /** Of the node itself, canonical spelling, sorted. */
+  readonly ips: readonly string[];
 }
 
 export interface ServiceFacts {
@@ -51,6 +53,8 @@ export interface ServiceFacts {
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
   /** Canonical spelling; empty for headless and ExternalName Services. */
   readonly clusterIps: readonly string[];
+  /** Further addresses at which a pod reaches the Service on its own ports: external ones, and those of load balancers that the node answers for. */
+  readonly externalIps: readonly string[];
   readonly headless: boolean;
   readonly selector: Readonly<Record<string, string>>;
   /** TCP ports only. */

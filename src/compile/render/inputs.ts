@@ -1,7 +1,7 @@
 import { namespaceKey, parseAddress, podKey, serviceKey } from '../../kernel/index.ts';
 import type { PodFacts, Resource, ServiceFacts, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { nodeOf, servicesOfPod, type World } from '../resolve/index.ts';
+import { destinationOf, nodeOf, servicesOfPod, type World } from '../resolve/index.ts';
 import { render } from './index.ts';
 
 /** A resource with everything that it was made from. */
@@ -44,12 +44,13 @@ function inputsOf(plan: Plan, who: Who, name: string): readonly unknown[] {
 
 function outboundInputs(plan: Plan, address: string): readonly unknown[] {
   const { world } = plan;
-  const ip = parseAddress(address)?.ip ?? '';
-  const service = world.servicesByIp.get(ip);
-  if (service === undefined) {
-    const pod = world.podsByIp.get(ip);
-    return pod === undefined ? [] : [...podInputs(world, pod), ...namespaceInputs(world, pod.meta.namespace)];
-  }
+  const parsed = parseAddress(address);
+  const destination = parsed && destinationOf(world, parsed);
+  if (destination?.kind === 'pod')
+    return [...podInputs(world, destination.pod), ...namespaceInputs(world, destination.pod.meta.namespace)];
+  if (destination?.kind === 'node') return [destination.node.key];
+  if (destination?.kind !== 'service') return [destination?.kind];
+  const { service } = destination;
   const split = plan.splits.get(service.key);
   const routed =
     split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
@@ -90,6 +91,7 @@ function podInputs(world: World, pod: PodFacts): readonly unknown[] {
     ...(world.servers.get(namespace) ?? []),
     ...(world.grants.get(namespace) ?? []),
     ...(world.services.get(namespace) ?? []),
+    ...(world.handWritten.get(namespace) ?? []),
     ...servicesOfPod(world, pod).map(service => world.traffic.get(service.key)),
   ];
 }
@@ -100,6 +102,7 @@ function namespaceInputs(world: World, namespace: string): readonly unknown[] {
     world.snapshot.namespaces.get(namespaceKey(namespace)),
     ...(world.servers.get(namespace) ?? []),
     ...(world.services.get(namespace) ?? []),
+    ...(world.handWritten.get(namespace) ?? []),
     ...(world.networkPolicies.get(namespace) ?? []),
   ];
 }

@@ -1,27 +1,33 @@
 import { gcd } from '../../kernel/index.ts';
-import type { Backend, CustomObject, Outbound, OutboundRoute, PodFacts, ServiceFacts } from '../../model/index.ts';
+import type { Backend, CustomObject, Outbound, OutboundRoute, PodFacts, Ref, ServiceFacts } from '../../model/index.ts';
 import type { Mesh } from '../parse/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { podSetting, portsSetting, serversOfPod, trafficOf, type EffectiveSplit } from '../resolve/index.ts';
+import { destinationOf, podSetting, portsSetting, serversOfPod, trafficOf, type EffectiveSplit } from '../resolve/index.ts';
 import { endpointAt } from './endpoint.ts';
 import { protocolOfPodPort, protocolOfServicePort } from './protocol.ts';
-import { labelsOf, refOf, serviceLabels } from './refs.ts';
+import { defaultRef, labelsOf, refOf, serviceLabels } from './refs.ts';
 
 export interface RenderedOutbound {
   readonly outbound: Outbound;
   readonly objects: readonly CustomObject[];
 }
 
-/** Where a connection to `ip:port` goes; undefined when the address is neither a Service's nor a pod's. */
+/** Where a connection to `ip:port` goes; undefined when the address is nothing of the cluster. */
 export function renderOutbound(
   plan: Plan,
   mesh: Mesh,
-  { ip, port }: { readonly ip: string; readonly port: number },
+  address: { readonly ip: string; readonly port: number },
 ): RenderedOutbound | undefined {
-  const service = plan.world.servicesByIp.get(ip);
-  if (service !== undefined) return toService(plan, mesh, service, port);
-  const pod = plan.world.podsByIp.get(ip);
-  return pod === undefined ? undefined : { outbound: toPod(plan, mesh, pod, { ip, port }), objects: [] };
+  const destination = destinationOf(plan.world, address);
+  if (destination?.kind === 'service') return toService(plan, mesh, destination.service, address.port);
+  if (destination?.kind === 'pod') return { outbound: toPod(plan, mesh, destination.pod, address), objects: [] };
+  if (destination?.kind === 'node') return { outbound: past(refOf(destination.node.key)), objects: [] };
+  return destination && { outbound: past(defaultRef('link-local')), objects: [] };
+}
+
+/** Node ports, pods on the network of a host, metadata services: as the application sent it, whatever the mesh does with the unknown. */
+function past(destination: Ref): Outbound {
+  return { destination, protocol: 'opaque', target: { kind: 'passThrough' }, labels: [] };
 }
 
 function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number): RenderedOutbound {

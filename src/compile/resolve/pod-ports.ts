@@ -32,7 +32,10 @@ export function servicesOfPod(world: World, pod: PodFacts): readonly ServiceFact
 /** Asked for once per endpoint of every Service; a world never changes, so neither do its answers. */
 const inboundPorts = new WeakMap<World, Map<PodFacts, readonly number[]>>();
 
-/** Ports that the mesh may address in this pod, sorted: of its containers, of the Services that select it, and those that a Server rules. */
+/**
+ * Ports that the mesh may address in this pod, sorted: of its containers, of the Services that select it or, in its own namespace, name its address,
+ * and those that a Server rules.
+ */
 export function inboundPortsOfPod(world: World, pod: PodFacts): readonly number[] {
   const known = inboundPorts.get(world) ?? new Map<PodFacts, readonly number[]>();
   inboundPorts.set(world, known);
@@ -41,7 +44,10 @@ export function inboundPortsOfPod(world: World, pod: PodFacts): readonly number[
   const targets = servicesOfPod(world, pod).flatMap(service =>
     service.ports.flatMap(port => portNumbers(pod, port.targetPort)),
   );
-  const all = [...pod.ports.map(({ port }) => port), ...targets, ...serversOfPod(world, pod).keys()];
+  const written = (world.handWritten.get(pod.meta.namespace) ?? [])
+    .filter(slice => slice.endpoints.some(({ address }) => pod.ips.includes(address)))
+    .flatMap(slice => slice.ports.map(({ port }) => port));
+  const all = [...pod.ports.map(({ port }) => port), ...targets, ...written, ...serversOfPod(world, pod).keys()];
   const ports = sortedUnique(all.filter(port => port > 0 && !PROXY_PORTS.has(port)));
   known.set(pod, ports);
   return ports;

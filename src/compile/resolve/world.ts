@@ -1,5 +1,6 @@
 import {
   compareText,
+  formatAddress,
   namespaceKey,
   nodeKey,
   type ObjectKey,
@@ -12,6 +13,7 @@ import type {
   EndpointSliceFacts,
   NetworkPolicyFacts,
   NodeFacts,
+  ObjectMeta,
   PodFacts,
   ServiceFacts,
   Snapshot,
@@ -36,7 +38,11 @@ export interface World {
   readonly meshes: ReadonlyMap<string, Mesh>;
   /** Pods that own their address now: not of the host's network, not finished. */
   readonly podsByIp: ReadonlyMap<string, PodFacts>;
+  /** By cluster IP. */
   readonly servicesByIp: ReadonlyMap<string, ServiceFacts>;
+  /** By `ip:port`, for addresses that the cluster did not hand out. */
+  readonly servicesByExternalAddress: ReadonlyMap<string, ServiceFacts>;
+  readonly nodesByIp: ReadonlyMap<string, NodeFacts>;
   readonly pods: ReadonlyMap<string, readonly PodFacts[]>;
   readonly services: ReadonlyMap<string, readonly ServiceFacts[]>;
   readonly servers: ReadonlyMap<string, readonly ServerRule[]>;
@@ -46,6 +52,8 @@ export interface World {
   /** The one that holds for each Service: of those that name it, the first by precedence. */
   readonly traffic: ReadonlyMap<ObjectKey, Traffic>;
   readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSliceFacts[]>;
+  /** Those of Services without a selector, by namespace. */
+  readonly handWritten: ReadonlyMap<string, readonly EndpointSliceFacts[]>;
 }
 
 export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
@@ -58,12 +66,19 @@ export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
   const meshes = [...snapshot.meshConfigs.values()]
     .map(object => parseMeshConfig(object).value)
     .filter(mesh => mesh !== undefined);
+  const slices = [...snapshot.endpointSlices.values()]
+    .filter(slice => slice.service !== '')
+    .toSorted((left, right) => compareText(left.key, right.key));
   return {
     snapshot,
     options,
     meshes: new Map(meshes.map(mesh => [mesh.name, mesh])),
-    podsByIp: podsByIp(snapshot.pods.values()),
-    servicesByIp: servicesByIp(snapshot.services.values()),
+    podsByIp: youngestBy(snapshot.pods.values(), addressesOwned),
+    servicesByIp: youngestBy(snapshot.services.values(), service => service.clusterIps),
+    servicesByExternalAddress: firstBy(snapshot.services.values(), ({ externalIps, ports }) =>
+      externalIps.flatMap(ip => ports.map(({ port }) => formatAddress(ip, port))),
+    ),
+    nodesByIp: youngestBy(snapshot.nodes.values(), node => node.ips),
     pods: grouped(snapshot.pods.values(), pod => pod.meta.namespace),
     services: grouped(snapshot.services.values(), service => service.meta.namespace),
     servers: grouped(
@@ -78,12 +93,22 @@ export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
       [...snapshot.networkPolicies.values()].filter(policy => policy.ingress),
       policy => policy.meta.namespace,
     ),
+<<<<<<< HEAD
     traffic: trafficByService(snapshot),
     slices: grouped(
       [...snapshot.endpointSlices.values()]
         .filter(slice => slice.service !== '')
         .toSorted((left, right) => compareText(left.key, right.key)),
       slice => serviceKey(slice.meta.namespace, slice.service),
+=======
+    slices: grouped(slices, slice => serviceKey(slice.meta.namespace, slice.service)),
+    handWritten: grouped(
+      slices.filter(slice => {
+        const service = snapshot.services.get(serviceKey(slice.meta.namespace, slice.service));
+        return service !== undefined && Object.keys(service.selector).length === 0;
+      }),
+      slice => slice.meta.namespace,
+>>>>>>> ebeefb7 (Know Services by external addresses, nodes, and hand-written endpoints)
     ),
   };
 }
@@ -127,26 +152,29 @@ function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, 
   return groups;
 }
 
-/** Should two pods claim one address, the younger is right: the other's end was not seen yet. */
-function podsByIp(pods: Iterable<PodFacts>): ReadonlyMap<string, PodFacts> {
-  const index = new Map<string, PodFacts>();
-  for (const pod of pods) {
-    if (pod.hostNetwork || pod.phase === 'Succeeded' || pod.phase === 'Failed') continue;
-    for (const ip of pod.ips) {
-      const other = index.get(ip);
-      if (other === undefined || byPrecedence(other.meta, pod.meta) < 0) index.set(ip, pod);
+/** Should two claim one address that the cluster hands out, the younger is right: the other's end was not seen yet. */
+function youngestBy<T extends { readonly meta: ObjectMeta }>(
+  items: Iterable<T>,
+  keys: (item: T) => readonly string[],
+): ReadonlyMap<string, T> {
+  return firstBy(items, keys, (left, right) => byPrecedence(right, left));
+}
+
+function firstBy<T extends { readonly meta: ObjectMeta }>(
+  items: Iterable<T>,
+  keys: (item: T) => readonly string[],
+  order = byPrecedence,
+): ReadonlyMap<string, T> {
+  const index = new Map<string, T>();
+  for (const item of items) {
+    for (const key of keys(item)) {
+      const other = index.get(key);
+      if (other === undefined || order(item.meta, other.meta) < 0) index.set(key, item);
     }
   }
   return index;
 }
 
-function servicesByIp(services: Iterable<ServiceFacts>): ReadonlyMap<string, ServiceFacts> {
-  const index = new Map<string, ServiceFacts>();
-  for (const service of services) {
-    for (const ip of service.clusterIps) {
-      const other = index.get(ip);
-      if (other === undefined || byPrecedence(other.meta, service.meta) < 0) index.set(ip, service);
-    }
-  }
-  return index;
+function addressesOwned(pod: PodFacts): readonly string[] {
+  return pod.hostNetwork || pod.phase === 'Succeeded' || pod.phase === 'Failed' ? [] : pod.ips;
 }

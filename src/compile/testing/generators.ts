@@ -48,15 +48,22 @@ const podNamed = (name: fc.Arbitrary<string>) =>
 
 const serviceNamed = (name: fc.Arbitrary<string>) =>
   fc
-    .record({ name, app: label, port, type: fc.constantFrom('ClusterIP', 'ClusterIP', 'ExternalName') })
-    .map(({ name, app, port, type }) =>
+    .record({
+      name,
+      selector: fc.constantFrom<Json>({ app: 'x' }, { app: 'y' }, {}),
+      port,
+      type: fc.constantFrom('ClusterIP', 'ClusterIP', 'ExternalName'),
+      externalIPs: fc.constantFrom<readonly string[]>([], ['203.0.113.1'], ['10.1.0.1', '10.96.0.1']),
+    })
+    .map(({ name, selector, port, type, externalIPs }) =>
       object('v1', 'Service', {
         metadata: { name },
         rest: {
           spec: {
             type,
             clusterIP: `10.96.0.${'abc'.indexOf(name) + 1}`,
-            selector: { app },
+            selector,
+            externalIPs,
             ports: [{ port: 80, targetPort: port }],
           },
         },
@@ -208,6 +215,7 @@ const node = fc.constantFrom('east', 'west').map(zone => ({
   apiVersion: 'v1',
   kind: 'Node',
   metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': zone } },
+  status: { addresses: [{ type: 'InternalIP', address: zone === 'east' ? '192.0.2.1' : '203.0.113.1' }] },
 }));
 
 export const anyObject: fc.Arbitrary<Json> = fc.oneof(
@@ -249,6 +257,8 @@ export function keyOf(object: Json): string {
 export const NAMES: readonly string[] = [
   'workload',
   'trust',
+  'outbound/203.0.113.1:80',
+  'outbound/192.0.2.1:80',
   ...[1, 2, 3].flatMap(index => [
     `outbound/10.96.0.${index}:80`,
     `outbound/10.96.0.${index}:81`,

@@ -1,3 +1,4 @@
+import { canonicalIp, sortedUnique } from '../../kernel/index.ts';
 import type { LabelExpression, LabelSelector } from '../meta.ts';
 import type { NetworkPolicyFacts, NodeFacts } from '../snapshot.ts';
 import type { Identified } from './meta.ts';
@@ -17,8 +18,16 @@ export function decodeNetworkPolicy({ key, meta }: Identified, raw: unknown): Ne
   };
 }
 
-export function decodeNode({ key, meta }: Identified): NodeFacts {
-  return { key, meta, zone: meta.labels['topology.kubernetes.io/zone'] ?? '' };
+export function decodeNode({ key, meta }: Identified, raw: unknown): NodeFacts {
+  const addresses = records(record(record(raw)['status'])['addresses']).map(entry =>
+    canonicalIp(text(entry['address'])),
+  );
+  return {
+    key,
+    meta,
+    zone: meta.labels['topology.kubernetes.io/zone'] ?? '',
+    ips: sortedUnique(addresses.filter(ip => ip !== undefined)),
+  };
 }
 
 function decodeSelector(value: unknown): LabelSelector {

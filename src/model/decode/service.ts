@@ -1,4 +1,4 @@
-import { canonicalIp } from '../../kernel/index.ts';
+import { canonicalIp, sortedUnique } from '../../kernel/index.ts';
 import type { EndpointSliceFacts, ServiceFacts, SliceEndpointFacts } from '../snapshot.ts';
 import type { Identified } from './meta.ts';
 import { isTcp, type Json, record, records, text, textMap, texts, whole, word } from './read.ts';
@@ -9,12 +9,14 @@ export function decodeService({ key, meta }: Identified, raw: unknown): ServiceF
   const spec = record(record(raw)['spec']);
   const addresses = [text(spec['clusterIP']), ...texts(spec['clusterIPs'])];
   const type = word(spec['type'], TYPES, 'ClusterIP');
+  const headless = addresses.includes('None');
   return {
     key,
     meta,
     type,
     clusterIps: type === 'ExternalName' ? [] : [...new Set(addresses.map(canonicalIp).filter(ip => ip !== undefined))],
-    headless: addresses.includes('None'),
+    externalIps: type === 'ExternalName' || headless ? [] : externalIps(record(raw)),
+    headless,
     selector: textMap(spec['selector']),
     ports: records(spec['ports'])
       .filter(isTcp)
@@ -31,6 +33,14 @@ export function decodeService({ key, meta }: Identified, raw: unknown): ServiceF
     publishNotReadyAddresses: spec['publishNotReadyAddresses'] === true,
     sessionAffinity: spec['sessionAffinity'] === 'ClientIP' ? 'ClientIP' : 'None',
   };
+}
+
+/** As kube-proxy takes them: a load balancer of mode `Proxy` wants to see the traffic itself. */
+function externalIps(service: Json): readonly string[] {
+  const ingress = records(record(record(service['status'])['loadBalancer'])['ingress']);
+  const balanced = ingress.filter(entry => entry['ipMode'] !== 'Proxy').map(entry => text(entry['ip']));
+  const addresses = [...texts(record(service['spec'])['externalIPs']), ...balanced].map(canonicalIp);
+  return sortedUnique(addresses.filter(ip => ip !== undefined));
 }
 
 export function decodeEndpointSlice({ key, meta }: Identified, raw: unknown): EndpointSliceFacts {
