@@ -47,15 +47,25 @@ function outboundInputs(plan: Plan, address: string): readonly unknown[] {
   const parsed = parseAddress(address);
   const destination = parsed && destinationOf(world, parsed);
   if (destination?.kind === 'pod')
-    return [...podInputs(world, destination.pod), ...namespaceInputs(world, destination.pod.meta.namespace)];
+    return [
+      ...podInputs(world, destination.pod),
+      ...namespaceInputs(world, destination.pod.meta.namespace),
+      ...servicesOfPod(world, destination.pod).flatMap(service => splitInputs(plan, service)),
+    ];
   if (destination?.kind === 'node') return [destination.node.key];
   if (destination?.kind !== 'service') return [destination?.kind];
   const { service } = destination;
+  return [
+    service,
+    world.traffic.get(service.key),
+    world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)),
+    ...splitInputs(plan, service),
+  ];
+}
+
+function splitInputs(plan: Plan, service: ServiceFacts): readonly unknown[] {
   const split = plan.splits.get(service.key);
-  const routed =
-    split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
-  const traffic = world.traffic.get(service.key);
-  return [service, traffic, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...routed];
+  return split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
 }
 
 function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[] {

@@ -1,8 +1,26 @@
 import { gcd } from '../../kernel/index.ts';
-import type { Backend, CustomObject, Outbound, OutboundRoute, PodFacts, Ref, ServiceFacts } from '../../model/index.ts';
+import type {
+  Backend,
+  CustomObject,
+  Outbound,
+  OutboundRoute,
+  PodFacts,
+  Ref,
+  Routed,
+  ServiceFacts,
+} from '../../model/index.ts';
 import type { Mesh } from '../parse/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { destinationOf, podSetting, portsSetting, serversOfPod, trafficOf, type EffectiveSplit } from '../resolve/index.ts';
+import {
+  destinationOf,
+  type Front,
+  frontOf,
+  podSetting,
+  portsSetting,
+  serversOfPod,
+  trafficOf,
+  type EffectiveSplit,
+} from '../resolve/index.ts';
 import { endpointAt } from './endpoint.ts';
 import { protocolOfPodPort, protocolOfServicePort } from './protocol.ts';
 import { defaultRef, labelsOf, refOf, serviceLabels } from './refs.ts';
@@ -20,7 +38,7 @@ export function renderOutbound(
 ): RenderedOutbound | undefined {
   const destination = destinationOf(plan.world, address);
   if (destination?.kind === 'service') return toService(plan, mesh, destination.service, address.port);
-  if (destination?.kind === 'pod') return { outbound: toPod(plan, mesh, destination.pod, address), objects: [] };
+  if (destination?.kind === 'pod') return toPod(plan, mesh, destination.pod, address);
   if (destination?.kind === 'node') return { outbound: past(refOf(destination.node.key)), objects: [] };
   return destination && { outbound: past(defaultRef('link-local')), objects: [] };
 }
@@ -39,20 +57,24 @@ function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number):
     const reason = `Service ${namespace}/${name} has no port ${port}`;
     return { outbound: { destination, protocol: 'opaque', target: { kind: 'refused', reason }, labels }, objects: [] };
   }
+  const { routed, objects } = routedTo(plan, { service, port });
+  const protocol = protocolOfServicePort(plan.world, mesh, service, declared);
+  return { outbound: { destination, protocol, target: { kind: 'routed', ...routed }, labels }, objects };
+}
+
+/** Where requests to a Service port go, and the objects that say so. */
+function routedTo(
+  plan: Plan,
+  { service, port }: Front,
+): { readonly routed: Routed; readonly objects: readonly CustomObject[] } {
   const split = plan.splits.get(service.key);
   const route = split === undefined ? undefined : splitRoute(split, port);
   const traffic = trafficOf(plan.world, service);
   return {
-    outbound: {
-      destination,
-      protocol: protocolOfServicePort(plan.world, mesh, service, declared),
-      target: {
-        kind: 'routed',
-        routes: route === undefined ? [] : [route],
-        defaultBackends: [backendOf(service, port, 1)],
-        policies: traffic?.policies ?? [],
-      },
-      labels,
+    routed: {
+      routes: route === undefined ? [] : [route],
+      defaultBackends: [backendOf(service, port, 1)],
+      policies: traffic?.policies ?? [],
     },
     objects: [
       ...(split === undefined ? [] : [split.split.object, ...split.groups.map(group => group.object)]),
@@ -61,21 +83,32 @@ function toService(plan: Plan, mesh: Mesh, service: ServiceFacts, port: number):
   };
 }
 
+/** A Service that splits comes before one that only says how requests are carried; one that says nothing stands for no pod. */
+function rankOf(plan: Plan, front: Front): number {
+  const { routes, policies } = routedTo(plan, front).routed;
+  return routes.length > 0 ? 2 : policies.length > 0 ? 1 : 0;
+}
+
 function toPod(
   plan: Plan,
   mesh: Mesh,
   pod: PodFacts,
   { ip, port }: { readonly ip: string; readonly port: number },
-): Outbound {
+): RenderedOutbound {
   const { world } = plan;
   const opaque = portsSetting(podSetting(world, pod, 'opaque-ports'), mesh.opaquePorts);
   const protocol = serversOfPod(world, pod).get(port)?.protocol ?? protocolOfPodPort(world, pod, port, opaque);
   const endpoint = endpointAt(world, mesh, { address: ip, port, pod, zone: '' });
+  const front = frontOf(world, pod, port, candidate => rankOf(plan, candidate));
+  const named = front && routedTo(plan, front);
   return {
-    destination: refOf(pod.key),
-    protocol,
-    target: { kind: 'endpoint', endpoint, named: undefined },
-    labels: labelsOf({ dst_namespace: pod.meta.namespace }),
+    outbound: {
+      destination: refOf(pod.key),
+      protocol,
+      target: { kind: 'endpoint', endpoint, named: named?.routed },
+      labels: labelsOf({ dst_namespace: pod.meta.namespace }),
+    },
+    objects: named?.objects ?? [],
   };
 }
 

@@ -1,5 +1,6 @@
 /** Stage 2: references, selectors and precedence: what is in effect where, and what is to be said about each object. */
 export { destinationOf } from './destination.ts';
+export { type Front, frontOf } from './front.ts';
 export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfPod, skipsProxy } from './pod-ports.ts';
 export { grantsOf, resolvePolicies } from './policies.ts';
 export { accessLogOf, inboundPolicyOf, settingProblems } from './settings.ts';

@@ -37,9 +37,14 @@ pub(crate) fn name(address: SocketAddr) -> String {
 }
 
 fn needs(outbound: &Outbound) -> Names {
-    let OutboundKind::Routed(routed) = &outbound.kind else { return Names::new() };
-    let backends = routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends);
-    backends
+    let routed = match &outbound.kind {
+        OutboundKind::Routed(routed) => Some(routed),
+        OutboundKind::Endpoint(_) => outbound.named.as_ref(),
+        OutboundKind::PassThrough | OutboundKind::Refused(_) => None,
+    };
+    routed
+        .into_iter()
+        .flat_map(|routed| routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends))
         .filter_map(|backend| match &backend.target {
             BackendTarget::Endpoints(name) => Some(Arc::clone(name)),
             BackendTarget::Error(_) => None,

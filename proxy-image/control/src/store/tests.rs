@@ -1,9 +1,10 @@
 //! Bounds and letting go, without a clock.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weft_policy::model::Balancing;
+use weft_policy::model::{Balancing, Endpoint, Outbound, OutboundKind, Transport};
 
 use super::{EndpointsChange, Limits, Store};
 use crate::tests::resources::wire_outbound;
@@ -86,6 +87,31 @@ fn endpoints_that_a_route_leaves_and_comes_back_to_are_not_asked_for_again() {
     assert_eq!(told(&mut store), (Vec::new(), Vec::new()));
     store.sweep(start + seconds(129));
     assert_eq!(told(&mut store), (Vec::new(), names(&[V2])));
+}
+
+#[test]
+fn endpoints_that_only_requests_with_another_host_need_are_asked_for_too() {
+    let (mut store, start) = (Store::new(LIMITS, false), Instant::now());
+    let used = store.outbound(address(1), start);
+    let mut outbound: Outbound = wire_outbound(&["v1"]).try_into().unwrap();
+    let endpoint = Endpoint {
+        address: address(1),
+        pod_uid: String::new(),
+        identity: String::new(),
+        transport: Transport::Plain,
+        zone: String::new(),
+        labels: Arc::from([]),
+    };
+    let OutboundKind::Routed(routed) = std::mem::replace(&mut outbound.kind, OutboundKind::Endpoint(endpoint.into()))
+    else {
+        unreachable!("wire_outbound is routed")
+    };
+    outbound.named = Some(routed);
+    store.apply_outbound(address(1), "o".to_owned(), 1, outbound);
+    assert_eq!(told(&mut store), (names(&[V1, "outbound/10.0.0.1:80"]), Vec::new()));
+    assert!(matches!(*used.borrow(), Resolution::Pending), "not before they are held");
+    store.apply_endpoints(V1, "e".to_owned(), 2, no_endpoints());
+    assert!(matches!(*used.borrow(), Resolution::Known(_)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where the application's requests and connections go.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,24 +67,38 @@ fn backends(routed: &Routed) -> impl Iterator<Item = &Backend> {
     routed.routes.iter().flat_map(|route| &route.backends).chain(&routed.default_backends)
 }
 
+/// The request is meant for a host that is not the address it was sent to: an ingress dials a pod and passes its client's Host on, whereas
+/// a scraper that names the pod's address means that very pod.
+fn names_another<V: RequestView>(view: &V, dialled: IpAddr) -> bool {
+    let Some(host) = view.header("host").next().and_then(|host| std::str::from_utf8(host).ok()) else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let address = host.parse().map(|host: SocketAddr| host.ip()).or_else(|_| bare.parse());
+    !host.is_empty() && address.map_or(true, |address: IpAddr| address.to_canonical() != dialled.to_canonical())
+}
+
 impl Table {
     /// Resolves the balancers that `outbound` names.
     #[must_use]
     pub fn new(proxy: &Proxy, outbound: Arc<model::Outbound>) -> Rc<Self> {
         let mut balancers: Vec<(Arc<str>, Rc<Balancer>)> = Vec::new();
         let mut carriers = Vec::new();
-        match &outbound.kind {
-            OutboundKind::Routed(routed) => {
-                carriers.extend(routed.policies.iter().map(|policy| proxy.carriers.carrier(&proxy.metrics, policy)));
-                for backend in backends(routed) {
-                    let BackendTarget::Endpoints(name) = &backend.target else { continue };
-                    if !balancers.iter().any(|(known, _)| known == name) {
-                        balancers.push((Arc::clone(name), proxy.balancers.get(name)));
-                    }
+        let routed = match &outbound.kind {
+            OutboundKind::Routed(routed) => Some(routed),
+            OutboundKind::Endpoint(endpoint) => {
+                // First, because it serves whatever is not sent elsewhere by its host.
+                balancers.push((Arc::from(""), Balancer::fixed(endpoint)));
+                outbound.named.as_ref()
+            }
+            OutboundKind::PassThrough | OutboundKind::Refused(_) => None,
+        };
+        if let Some(routed) = routed {
+            carriers.extend(routed.policies.iter().map(|policy| proxy.carriers.carrier(&proxy.metrics, policy)));
+            for backend in backends(routed) {
+                let BackendTarget::Endpoints(name) = &backend.target else { continue };
+                if !balancers.iter().any(|(known, _)| known == name) {
+                    balancers.push((Arc::clone(name), proxy.balancers.get(name)));
                 }
             }
-            OutboundKind::Endpoint(endpoint) => balancers.push((Arc::from(""), Balancer::fixed(endpoint))),
-            OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
         }
         TABLES.set(TABLES.get() + 1);
         Rc::new(Self { id: TABLES.get(), outbound, balancers, carriers, http: Cell::new(false) })
@@ -140,11 +154,10 @@ impl Table {
     }
 
     /// Begins to carry a request by the first policy that matches it; None: by none.
-    fn carry(&self, proxy: &Proxy, view: &impl RequestView) -> Option<Begun> {
+    fn carry(&self, proxy: &Proxy, routed: &Routed, view: &impl RequestView) -> Option<Begun> {
         if self.carriers.is_empty() {
             return None;
         }
-        let OutboundKind::Routed(routed) = &self.outbound.kind else { return None };
         let (index, _) = select_policy(routed, view)?;
         let workload = proxy.workload();
         let identity = workload.as_ref().map_or("", |workload| workload.identity.as_str());
@@ -293,15 +306,18 @@ impl Outbound {
             }
             return Err(Refused::new(ErrorReason::NoRoute, plan.tally));
         };
-        let choice = match &table.outbound.kind {
-            OutboundKind::Routed(routed) => Some(select_route(routed, view)),
-            OutboundKind::Endpoint(_) => None,
+        let routed = match &table.outbound.kind {
+            OutboundKind::Routed(routed) => Some(routed),
+            OutboundKind::Endpoint(_) => {
+                table.outbound.named.as_ref().filter(|_| names_another(view, self.original.ip()))
+            }
             OutboundKind::PassThrough => return Ok(plain()),
             OutboundKind::Refused(_) => {
                 return Err(Refused::new(ErrorReason::NoRoute, plain().tally));
             }
         };
-        let begun = table.carry(proxy, view);
+        let choice = routed.map(|routed| select_route(routed, view));
+        let begun = routed.and_then(|routed| table.carry(proxy, routed, view));
         let (carried, injection) = match begun {
             None => (None, None),
             Some(Begun { result: Ok(carried), injection }) => (Some(carried), injection),

@@ -180,7 +180,11 @@ impl RequestView for RequestHead<'_, '_> {
     }
 
     fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+        // RFC 9112 3.2.2: the target's host replaces the field's.
+        let authority = if name.eq_ignore_ascii_case("host") { self.absolute_authority() } else { None };
+        let fields = self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+        let fields = fields.filter(move |_| authority.is_none()).map(|header| header.value);
+        authority.map(str::as_bytes).into_iter().chain(fields)
     }
 }
 
