@@ -58,6 +58,11 @@ export const MeshConfigSpec = Type.Object(
       description: 'Format of the access log of the proxies. The annotation weft.dev/access-log of a pod wins over it.',
       default: 'Off',
     }),
+    forwardedFor: StringEnum(['Enabled', 'Disabled'], {
+      description:
+        'Whether applications are told in X-Forwarded-For who called, over HTTP. What callers without a verified identity send of X-Forwarded-For, Forwarded and X-Real-IP is then taken away; what others send is kept, and the address of the caller comes last. The annotation weft.dev/forwarded-for (`enabled`, `disabled`) of a pod or a namespace wins over it.',
+      default: 'Disabled',
+    }),
     detectTimeout: Duration({
       description: 'How long a proxy waits for the first bytes of a client before it takes the connection as opaque.',
       default: '10s',

@@ -22,6 +22,7 @@ export type SettingName =
   | 'proxy-memory-request'
   | 'proxy-memory-limit'
   | 'access-log'
+  | 'forwarded-for'
   | 'proxy-enable-native-sidecar';
 
 /** The value of a setting among an object's annotations; our own spelling wins. */

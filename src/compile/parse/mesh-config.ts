@@ -17,6 +17,7 @@ export interface Mesh {
   readonly unknownDestination: UnknownDestination;
   readonly transport: MeshConfigSpec['transport'];
   readonly accessLog: AccessLog;
+  readonly forwardedFor: boolean;
   readonly logLevel: string;
   readonly detectTimeoutMs: number;
   readonly identityAliases: readonly string[];
@@ -47,6 +48,7 @@ function meshOf(report: Report, spec: MeshConfigSpec): Mesh {
     unknownDestination: spec.unknownDestination === 'Refuse' ? 'refuse' : 'passThrough',
     transport: spec.transport,
     accessLog: ACCESS_LOGS[spec.accessLog],
+    forwardedFor: spec.forwardedFor === 'Enabled',
     logLevel: spec.proxy.logLevel,
     detectTimeoutMs: parseDurationMs(spec.detectTimeout) ?? 10_000,
     identityAliases: spec.identityAliases,

@@ -1,6 +1,6 @@
 import { sortedUnique, spiffeId } from '../../kernel/index.ts';
 import type { CustomObject, PodFacts, Workload } from '../../model/index.ts';
-import { accessLogOf, inboundPortsOfPod, meshOfPod, podSetting, type World } from '../resolve/index.ts';
+import { accessLogOf, forwardedForOf, inboundPortsOfPod, meshOfPod, podSetting, type World } from '../resolve/index.ts';
 import { inboundRules } from './inbound-ports.ts';
 import { labelsOf, ownerLabel } from './refs.ts';
 
@@ -28,7 +28,7 @@ export function renderWorkload(
     logLevel: podSetting(world, pod, 'proxy-log-level') ?? mesh.logLevel,
     podIps: pod.ips,
     detectTimeoutMs: mesh.detectTimeoutMs,
-    forwardedFor: false,
+    forwardedFor: forwardedForOf(world, mesh, pod),
     applicationEnded: pod.applicationEnded,
   };
   return { workload, objects: [mesh.object, ...objects] };

@@ -3,7 +3,7 @@ export { destinationOf } from './destination.ts';
 export { type Front, frontOf } from './front.ts';
 export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfPod, skipsProxy } from './pod-ports.ts';
 export { grantsOf, resolvePolicies } from './policies.ts';
-export { accessLogOf, inboundPolicyOf, settingProblems } from './settings.ts';
+export { accessLogOf, forwardedForOf, inboundPolicyOf, settingProblems } from './settings.ts';
 export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
 export { trafficOf, trafficOfPodPort, trafficVerdicts } from './traffic.ts';
 export { problemsOf, statusPlan, type Verdict } from './verdict.ts';

@@ -14,7 +14,17 @@ import type { AccessLog, ObjectMeta, PodFacts } from '../../model/index.ts';
 import { type Mesh, parseServiceAnnotations } from '../parse/index.ts';
 import { podSetting, type World } from './world.ts';
 
-const ACCESS_LOGS: Readonly<Record<string, AccessLog>> = { off: 'off', none: 'off', apache: 'apache', json: 'json' };
+const ACCESS_LOGS: ReadonlyMap<string, AccessLog> = new Map([
+  ['off', 'off'],
+  ['none', 'off'],
+  ['apache', 'apache'],
+  ['json', 'json'],
+]);
+
+const SWITCH: ReadonlyMap<string, boolean> = new Map([
+  ['enabled', true],
+  ['disabled', false],
+]);
 
 /** Who may call ports without a Server: annotation of the pod, of the namespace, then the mesh. What cannot be read admits nobody. */
 export function inboundPolicyOf(world: World, mesh: Mesh, pod: PodFacts): InboundPolicy {
@@ -24,7 +34,12 @@ export function inboundPolicyOf(world: World, mesh: Mesh, pod: PodFacts): Inboun
 }
 
 export function accessLogOf(world: World, mesh: Mesh, pod: PodFacts): AccessLog {
-  return ACCESS_LOGS[podSetting(world, pod, 'access-log')?.toLowerCase() ?? ''] ?? mesh.accessLog;
+  return ACCESS_LOGS.get(podSetting(world, pod, 'access-log')?.toLowerCase() ?? '') ?? mesh.accessLog;
+}
+
+/** Whether the pod is told who calls it: its own annotation, that of its namespace, then the mesh. */
+export function forwardedForOf(world: World, mesh: Mesh, pod: PodFacts): boolean {
+  return SWITCH.get(podSetting(world, pod, 'forwarded-for')?.toLowerCase() ?? '') ?? mesh.forwardedFor;
 }
 
 /** What is wrong with the annotations and labels of the objects that we read settings from. */
@@ -58,8 +73,12 @@ function settingFaults(object: ObjectKey, { annotations }: ObjectMeta): readonly
     report('default-inbound-policy', `"${policy}" is none of ${INBOUND_POLICIES.join(', ')}, so nobody is let in`);
   }
   const accessLog = setting(annotations, 'access-log');
-  if (accessLog !== undefined && !(accessLog.toLowerCase() in ACCESS_LOGS)) {
+  if (accessLog !== undefined && !ACCESS_LOGS.has(accessLog.toLowerCase())) {
     report('access-log', `"${accessLog}" is none of off, apache, json, so the format of the mesh is used`);
+  }
+  const forwardedFor = setting(annotations, 'forwarded-for');
+  if (forwardedFor !== undefined && !SWITCH.has(forwardedFor.toLowerCase())) {
+    report('forwarded-for', `"${forwardedFor}" is neither enabled nor disabled, so the mesh decides`);
   }
   for (const name of ['opaque-ports', 'skip-inbound-ports', 'skip-outbound-ports'] as const) {
     const parsed = parsePortList((setting(annotations, name) ?? '').trimStart().replace(/^\+/, ''));

@@ -115,6 +115,11 @@ impl Inbound {
         state.as_ref().map(|state| state.workload.access_log).filter(|format| *format != AccessLog::Off)
     }
 
+    /// The application is told the address of whoever calls it.
+    pub fn tells_address(&self) -> bool {
+        self.state.borrow().as_ref().is_some_and(|state| state.workload.forwarded_for)
+    }
+
     /// Runs `act` with the rules of now; None while no workload is held.
     fn with_state<T>(&self, proxy: &Proxy, act: impl FnOnce(&mut State, bool) -> T) -> Option<T> {
         let mut slot = self.state.borrow_mut();

@@ -10,6 +10,7 @@ use weft_policy::model::Endpoint;
 use weft_policy::{Client, RequestView};
 
 use super::connection::ConnectionPlan;
+use super::headers::Caller;
 use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::{Direction, ErrorReason, Tally, Target};
@@ -230,12 +231,15 @@ impl Session {
         }
     }
 
-    /// Value of the header that names the verified caller to the application; None: nothing is added.
+    /// What the application is told of the caller, by the rules of the last decision.
     #[must_use]
-    pub fn identity_header(&self) -> Option<&[u8]> {
-        match self.side {
-            Side::Inbound(_) => self.client.identity().map(|spiffe| spiffe.as_bytes()),
-            Side::Outbound(_) => None,
+    pub fn caller(&self) -> Caller<'_> {
+        match &self.side {
+            Side::Inbound(inbound) => Caller {
+                identity: self.client.identity().map(|spiffe| spiffe.as_bytes()),
+                address: inbound.tells_address().then_some(self.client.address),
+            },
+            Side::Outbound(_) => Caller { identity: None, address: None },
         }
     }
 

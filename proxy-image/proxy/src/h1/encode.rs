@@ -1,13 +1,13 @@
 //! Heads as they are passed on, and the proxy's own answers. Runs of untouched lines are copied whole. Pure.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use httparse::Header;
 
 use super::head::{RequestHead, ResponseHead};
 use crate::buffer::Buffer;
 use crate::exchange::ErrorReason;
-use crate::exchange::headers::{CLIENT_ID, ERROR};
+use crate::exchange::headers::{CLIENT_ID, Caller, ERROR, FORWARDED_FOR};
 
 /// Offset of `part` in `whole`, of which it is a slice.
 fn offset(whole: &[u8], part: &str) -> usize {
@@ -44,11 +44,28 @@ fn upgrade(headers: &[Header<'_>], out: &mut Buffer) {
     }
 }
 
+/// Where the request has come from: what a caller that is known says of it, and the caller's own address.
+fn forwarded_for(head: &RequestHead<'_, '_>, caller: Caller<'_>, address: IpAddr, out: &mut Buffer) {
+    out.push(FORWARDED_FOR.as_bytes());
+    out.push(b": ");
+    if caller.believes_origin() {
+        for (index, header) in head.headers.iter().enumerate() {
+            let said = header.name.eq_ignore_ascii_case(FORWARDED_FOR) && !head.fields.drops(index);
+            if said && !header.value.is_empty() {
+                out.push(header.value);
+                out.push(b", ");
+            }
+        }
+    }
+    out.push(address.to_string().as_bytes());
+    out.push(b"\r\n");
+}
+
 /// What the head of a request gets beside what the client sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Added<'a> {
-    /// Names the verified caller.
-    pub identity: Option<&'a [u8]>,
+    /// Who sends it.
+    pub caller: Caller<'a>,
     /// Stands for the host that a client of HTTP/1.0 has not named.
     pub host: SocketAddr,
 }
@@ -69,13 +86,20 @@ pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], added: Added<'_>, out: &m
     } else {
         out.push(raw.get(start..lines).unwrap_or_default());
     }
+    let replaced = |index: usize| {
+        let is_forwarded = |header: &Header<'_>| header.name.eq_ignore_ascii_case(FORWARDED_FOR);
+        added.caller.address.is_some()
+            && head.fields.is_origin(index)
+            && (!added.caller.believes_origin() || head.headers.get(index).is_some_and(is_forwarded))
+    };
+    let keeps = |index: usize| !head.fields.drops(index) && !replaced(index);
     match head.absolute_authority() {
-        None => copy_lines(raw, head.headers, |index| !head.fields.drops(index), out),
+        None => copy_lines(raw, head.headers, keeps, out),
         // RFC 9112 3.2.2: the target's host replaces the field's.
         Some(authority) => {
             line("host", authority.as_bytes(), out);
             let is_host = |index: usize| head.headers.get(index).is_some_and(|h| h.name.eq_ignore_ascii_case("host"));
-            copy_lines(raw, head.headers, |index| !head.fields.drops(index) && !is_host(index), out);
+            copy_lines(raw, head.headers, |index| keeps(index) && !is_host(index), out);
         }
     }
     if head.fields.coded {
@@ -86,7 +110,10 @@ pub fn request(head: &RequestHead<'_, '_>, raw: &[u8], added: Added<'_>, out: &m
     } else if head.fields.te_trailers {
         out.push(b"te: trailers\r\nconnection: te\r\n");
     }
-    if let Some(identity) = added.identity {
+    if let Some(address) = added.caller.address {
+        forwarded_for(head, added.caller, address, out);
+    }
+    if let Some(identity) = added.caller.identity {
         line(CLIENT_ID, identity, out);
     }
     out.push(b"\r\n");

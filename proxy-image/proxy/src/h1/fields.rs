@@ -3,7 +3,7 @@
 use httparse::Header;
 
 use super::head::MAX_HEADERS;
-use crate::exchange::headers::{is_hop_by_hop, is_identity};
+use crate::exchange::headers::{is_hop_by_hop, is_identity, is_origin};
 
 /// What a head's fields say.
 #[derive(Clone, Copy, Default)]
@@ -34,6 +34,8 @@ pub struct Fields<'b> {
     pub expects_continue: bool,
     /// Bit i: field i belongs to this connection, or is forged, and is not passed on.
     pub dropped: u128,
+    /// Bit i: field i says where the request has come from.
+    pub origin: u128,
 }
 
 const _: () = assert!(MAX_HEADERS <= 128, "Fields::dropped has one bit a field");
@@ -71,6 +73,9 @@ impl<'b> Fields<'b> {
                 17 if is("transfer-encoding") => fields.read_coding(header.value)?,
                 10 if is("connection") => names_others |= fields.read_connection(header.value),
                 _ => {}
+            }
+            if is_origin(header.name) {
+                fields.origin |= 1 << index;
             }
             if is_hop_by_hop(header.name) || is_identity(header.name) {
                 fields.dropped |= 1 << index;
@@ -133,6 +138,12 @@ impl<'b> Fields<'b> {
                 }
             }
         }
+    }
+
+    /// Field `index` says where the request has come from.
+    #[must_use]
+    pub fn is_origin(&self, index: usize) -> bool {
+        self.origin & (1 << index) != 0
     }
 
     /// Field `index` ends here.

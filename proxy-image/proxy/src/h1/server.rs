@@ -159,7 +159,7 @@ impl Connection {
         let decision = self.session.decide(&head);
         let mut out = Buffer::default();
         if decision.is_ok() {
-            let added = Added { identity: self.session.identity_header(), host: self.session.address() };
+            let added = Added { caller: self.session.caller(), host: self.session.address() };
             encode::request(&head, bytes, added, &mut out);
         }
         let traits = Traits {

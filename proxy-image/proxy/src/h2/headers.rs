@@ -1,19 +1,22 @@
 //! Heads as they are passed on (RFC 9113 8.2.2, 8.3.1), and the view of them that decisions are made on.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 use weft_policy::RequestView;
 
-use crate::exchange::headers::{CLIENT_ID, is_hop_by_hop};
+use crate::exchange::headers::{CLIENT_ID, Caller, FORWARDED_FOR, is_hop_by_hop};
 use crate::exchange::{ErrorReason, Target};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const WEFT_CLIENT_ID: HeaderName = HeaderName::from_static(CLIENT_ID);
 const L5D_CLIENT_ID: HeaderName = HeaderName::from_static("l5d-client-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(FORWARDED_FOR);
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -107,18 +110,39 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     trailers.remove(L5D_CLIENT_ID);
 }
 
-/// Makes a client's head the upstream's: forged identities out, the verified one in, the authority in its pseudo-header.
+/// Makes a client's head the upstream's: forged identities and origins out, the verified ones in, the authority in its pseudo-header.
 ///
 /// # Errors
 /// `BadRequest` when `Host` contradicts `:authority`, or neither is usable.
-pub(crate) fn prepare(parts: &mut request::Parts, target: &Target, identity: Option<&[u8]>) -> Result<(), ErrorReason> {
+pub(crate) fn prepare(parts: &mut request::Parts, target: &Target, caller: Caller<'_>) -> Result<(), ErrorReason> {
     strip_hop_by_hop(&mut parts.headers);
     parts.headers.remove(WEFT_CLIENT_ID);
     parts.headers.remove(L5D_CLIENT_ID);
-    if let Some(value) = identity.and_then(|identity| HeaderValue::from_bytes(identity).ok()) {
+    if let Some(address) = caller.address {
+        tell_origin(&mut parts.headers, caller.believes_origin(), address);
+    }
+    if let Some(value) = caller.identity.and_then(|identity| HeaderValue::from_bytes(identity).ok()) {
         parts.headers.insert(WEFT_CLIENT_ID, value);
     }
     settle_authority(parts, target)
+}
+
+/// Adds the caller's address to where the request has come from, in one field as applications expect it.
+fn tell_origin(headers: &mut HeaderMap, believed: bool, address: IpAddr) {
+    if !believed {
+        headers.remove(FORWARDED);
+        headers.remove(X_REAL_IP);
+        headers.remove(X_FORWARDED_FOR);
+    }
+    let mut value = Vec::new();
+    for said in headers.get_all(X_FORWARDED_FOR).iter().filter(|said| !said.is_empty()) {
+        value.extend_from_slice(said.as_bytes());
+        value.extend_from_slice(b", ");
+    }
+    value.extend_from_slice(address.to_string().as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&value) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
 }
 
 /// RFC 9113 8.3.1: an intermediary sends `:authority`, and no `Host` beside it.
@@ -147,4 +171,27 @@ fn settle_authority(parts: &mut request::Parts, target: &Target) -> Result<(), E
     }
     parts.headers.remove(HOST);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http::header::FORWARDED;
+
+    use super::{X_FORWARDED_FOR, X_REAL_IP, tell_origin};
+
+    #[test]
+    fn where_a_request_has_come_from_is_believed_only_of_callers_that_are_known() {
+        for (believed, want) in [(true, "192.0.2.1, 192.0.2.4, fd00::1"), (false, "fd00::1")] {
+            let mut headers = HeaderMap::new();
+            headers.append(X_FORWARDED_FOR, "192.0.2.1".parse().unwrap());
+            headers.append(X_FORWARDED_FOR, "".parse().unwrap());
+            headers.append(X_FORWARDED_FOR, "192.0.2.4".parse().unwrap());
+            headers.insert(FORWARDED, "for=192.0.2.2".parse().unwrap());
+            headers.insert(X_REAL_IP, "192.0.2.3".parse().unwrap());
+            tell_origin(&mut headers, believed, "fd00::1".parse().unwrap());
+            assert_eq!(headers.get_all(X_FORWARDED_FOR).iter().collect::<Vec<_>>(), [want]);
+            assert_eq!((headers.contains_key(FORWARDED), headers.contains_key(X_REAL_IP)), (believed, believed));
+        }
+    }
 }

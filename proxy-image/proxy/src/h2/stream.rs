@@ -41,7 +41,7 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     let Some(_under_way) = session.proxy().http2.request(session.proxy()) else {
         return refuse(&mut respond, grpc, ErrorReason::Overload, plan.tally);
     };
-    if let Err(reason) = prepare(&mut parts, &plan.target, session.identity_header()) {
+    if let Err(reason) = prepare(&mut parts, &plan.target, session.caller()) {
         return refuse(&mut respond, grpc, reason, plan.tally);
     }
     let deadline = if grpc && session.direction() == Direction::Outbound { grpc_timeout(&parts.headers) } else { None };
