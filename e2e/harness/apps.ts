@@ -17,15 +17,13 @@ export interface AppOptions {
   readonly pod?: Readonly<Record<string, unknown>>;
   /** false: the pod is left outside the mesh whatever its namespace says. */
   readonly meshed?: boolean;
+  /** The server shares the node's network; its ports are ten thousand higher there. */
+  readonly hostNetwork?: boolean;
+  /** Number of the server's port `http`; default 8080. */
+  readonly httpPort?: number;
 }
 
-const ports = [
-  { name: 'http', containerPort: 8080 },
-  { name: 'grpc', containerPort: 9090 },
-  { name: 'tcp', containerPort: 7000 },
-  { name: 'banner', containerPort: 7025 },
-  { name: 'probed', containerPort: 7001 },
-];
+const ports = { http: 8080, grpc: 9090, tcp: 7000, banner: 7025, probed: 7001, udp: 7053 } as const;
 
 function deployment(
   options: AppOptions,
@@ -49,6 +47,7 @@ function deployment(
         metadata: { labels, annotations },
         spec: {
           ...(options.serviceAccount === undefined ? {} : { serviceAccountName: options.serviceAccount }),
+          ...(options.hostNetwork === true ? { hostNetwork: true } : {}),
           terminationGracePeriodSeconds: 5,
           containers: [
             {
@@ -76,9 +75,14 @@ const account = (namespace: string, name: string): KubernetesObject => ({
 
 /** A server Deployment that names itself in every answer, with its service account. */
 export function serverApp(options: AppOptions): KubernetesObject[] {
-  const args = ['server', '--name', options.says ?? options.name, ...(options.args ?? [])];
+  const above = options.hostNetwork === true ? 10_000 : 0;
+  const numbers = { ...ports, http: options.httpPort ?? ports.http };
+  const listening = Object.entries(numbers).map(([name, port]) => ({ name, containerPort: port + above }));
+  const flags = listening.flatMap(({ name, containerPort }) => [`--${name}`, `:${containerPort}`]);
+  const args = ['server', '--name', options.says ?? options.name, ...flags, ...(options.args ?? [])];
+  const declared = listening.map(port => (port.name === 'udp' ? { ...port, protocol: 'UDP' } : port));
   const accounts = options.serviceAccount === undefined ? [] : [account(options.namespace, options.serviceAccount)];
-  return [...accounts, deployment(options, args, ports, 8080)];
+  return [...accounts, deployment(options, args, declared, numbers.http + above)];
 }
 
 /** A pod that sends load and is steered over port 8099, which stays outside the mesh so that policy never cuts the test off. */

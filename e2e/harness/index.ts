@@ -12,10 +12,11 @@ export {
   type LoadSpec,
   type RunningLoad,
   runLoad,
+  sendDatagram,
   startLoad,
   waitAnswered,
 } from './load.ts';
-export { type Metric, sumOf, weftMetrics } from './metrics.ts';
+export { countingSent, type Metric, type Sent, sumOf, weftMetrics } from './metrics.ts';
 export { type CaseNamespace, withNamespace } from './namespace.ts';
 export {
   apply,
@@ -31,3 +32,4 @@ export {
 } from './node.ts';
 export { eventually } from './poll.ts';
 export { killInPod } from './processes.ts';
+export { startStranger, type Stranger } from './stranger.ts';

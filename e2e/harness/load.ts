@@ -4,7 +4,7 @@ import { eventually } from './poll.ts';
 
 /** A bounded run; see e2e/apps/testapp/load.go. */
 export interface LoadSpec {
-  readonly protocol: 'http1' | 'http2' | 'grpc' | 'grpc-stream' | 'tcp' | 'tcp-hold';
+  readonly protocol: 'http1' | 'http2' | 'grpc' | 'grpc-stream' | 'tcp' | 'tcp-hold' | 'banner';
   /** URL, or host:port for grpc and tcp. */
   readonly target: string;
   /** Requests per second, open loop; absent: closed loop. */
@@ -98,10 +98,29 @@ export interface CallResult {
 export async function call(
   namespace: string,
   app: string,
-  request: { url: string; method?: string; headers?: Record<string, string>; body?: string; http2?: boolean },
+  request: {
+    url: string;
+    method?: string;
+    headers?: Record<string, string>;
+    body?: string;
+    http2?: boolean;
+    insecure?: boolean;
+  },
 ): Promise<CallResult> {
   const address = await podIp(namespace, app);
-  return JSON.parse(await http('POST', address, '/call', request)) as CallResult;
+  // Without an answer there are no headers.
+  const result = JSON.parse(await http('POST', address, '/call', request)) as Omit<CallResult, 'headers'> & {
+    readonly headers: CallResult['headers'] | null;
+  };
+  return { ...result, headers: result.headers ?? {} };
+}
+
+/** One datagram from the client application to `target` (host:port); resolves with the one that came back. */
+export async function sendDatagram(namespace: string, app: string, target: string, text: string): Promise<string> {
+  const answer = await http('POST', await podIp(namespace, app), '/datagram', { target, text });
+  const { text: received, error } = JSON.parse(answer) as { text?: string; error?: string };
+  if (received === undefined) throw new Error(`${target}: ${error ?? 'no answer'}`);
+  return received;
 }
 
 /**

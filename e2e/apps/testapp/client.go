@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -16,7 +18,7 @@ import (
 )
 
 // serveClient offers the load runner over HTTP: POST /run starts a run and answers its id, GET /runs/{id} tells how it stands, DELETE ends it,
-// POST /call makes one request and answers all that came back.
+// POST /call makes one request and answers all that came back, POST /datagram sends one datagram and answers the one that came back.
 func serveClient(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	address := flags.String("listen", ":8099", "where the runner is steered")
@@ -63,6 +65,14 @@ func serveClient(ctx context.Context, args []string) error {
 			return
 		}
 		answer(w, spec.do(r.Context()))
+	})
+	mux.HandleFunc("POST /datagram", func(w http.ResponseWriter, r *http.Request) {
+		var spec datagramSpec
+		if err := json.NewDecoder(r.Body).Decode(&spec); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		answer(w, spec.do())
 	})
 	web := &http.Server{Addr: *address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
@@ -113,6 +123,8 @@ type callSpec struct {
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
 	HTTP2   bool              `json:"http2"`
+	// Any certificate of the server will do.
+	Insecure bool `json:"insecure"`
 }
 
 type callResult struct {
@@ -138,6 +150,7 @@ func (c callSpec) do(ctx context.Context) callResult {
 		request.Header.Set(name, value)
 	}
 	transport := newTransport(c.HTTP2, 1)
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: c.Insecure}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport, CheckRedirect: noRedirect}).Do(request)
 	if err != nil {
@@ -153,6 +166,29 @@ func (c callSpec) do(ctx context.Context) callResult {
 		result.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
 	return result
+}
+
+type datagramSpec struct {
+	Target string `json:"target"` // host:port
+	Text   string `json:"text"`
+}
+
+func (d datagramSpec) do() map[string]string {
+	conn, err := net.Dial("udp", d.Target)
+	if err != nil {
+		return map[string]string{"error": err.Error()}
+	}
+	defer conn.Close()
+	buffer := make([]byte, 2048)
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Write([]byte(d.Text)); err != nil {
+		return map[string]string{"error": err.Error()}
+	}
+	length, err := conn.Read(buffer)
+	if err != nil {
+		return map[string]string{"error": err.Error()}
+	}
+	return map[string]string{"text": string(buffer[:length])}
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

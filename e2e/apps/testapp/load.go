@@ -11,7 +11,7 @@ import (
 // loadSpec bounds a run by count and by time; with a rate it is open loop (requests start on schedule whatever came of the last one), without
 // one it is closed loop with `concurrency` workers.
 type loadSpec struct {
-	Protocol    string            `json:"protocol"` // http1, http2, grpc, grpc-stream, tcp (a connection a line), tcp-hold (lines on held connections)
+	Protocol    string            `json:"protocol"` // http1, http2, grpc, grpc-stream, tcp (a connection a line), banner (the server speaks first), tcp-hold (lines on held connections)
 	Target      string            `json:"target"`   // URL, or host:port for grpc and tcp
 	Rate        float64           `json:"rate"`     // per second; 0: closed loop
 	Concurrency int               `json:"concurrency"`

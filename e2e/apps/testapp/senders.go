@@ -27,6 +27,8 @@ func newSender(spec loadSpec) (sender, error) {
 		return newGrpcSender(spec)
 	case "tcp":
 		return &tcpSender{target: spec.Target}, nil
+	case "banner":
+		return &bannerSender{target: spec.Target}, nil
 	case "tcp-hold":
 		return &heldSender{target: spec.Target}, nil
 	}
@@ -134,6 +136,31 @@ func (t *tcpSender) send(ctx context.Context) outcome {
 }
 
 func (t *tcpSender) close() {}
+
+// bannerSender opens a connection and keeps silent until the server has spoken.
+type bannerSender struct{ target string }
+
+func (b *bannerSender) send(ctx context.Context) outcome {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", b.target)
+	if err != nil {
+		return outcome{err: err, status: "error"}
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	text, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return outcome{err: err, status: "closed"}
+	}
+	words := strings.Fields(text)
+	if len(words) < 2 || words[0] != "220" {
+		return outcome{err: fmt.Errorf("no greeting: %q", text), status: "closed"}
+	}
+	return outcome{backend: words[1], status: "ok"}
+}
+
+func (b *bannerSender) close() {}
 
 // heldSender sends all its lines over one connection and says so when that ends; it does not connect anew.
 type heldSender struct {

@@ -36,6 +36,7 @@ func serve(ctx context.Context, args []string) error {
 	grpcAddress := flags.String("grpc", ":9090", "gRPC")
 	tcpAddress := flags.String("tcp", ":7000", "bytes: each line comes back with the name before it")
 	bannerAddress := flags.String("banner", ":7025", "bytes: the server speaks first")
+	udpAddress := flags.String("udp", ":7053", "datagrams: each comes back with the name before it")
 	delay := flags.Duration("delay", 0, "service time of every request")
 	probedAddress := flags.String("probed", ":7001", "bytes, for tcpSocket probes: closed while the application is sick")
 	abrupt := flags.Bool("abrupt", false, "end at once on SIGTERM, whatever is in flight")
@@ -63,12 +64,13 @@ func serve(ctx context.Context, args []string) error {
 			}
 		}}
 
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	go func() { failed <- web.ListenAndServe() }()
 	go func() { failed <- listenAnd(*grpcAddress, rpc.Serve) }()
 	go func() { failed <- listenAnd(*tcpAddress, s.serveLines) }()
 	go func() { failed <- listenAnd(*bannerAddress, s.serveBanner) }()
-	log.Printf("%s serves http %s grpc %s tcp %s banner %s", *name, *httpAddress, *grpcAddress, *tcpAddress, *bannerAddress)
+	go func() { failed <- s.serveDatagrams(*udpAddress) }()
+	log.Printf("%s serves http %s grpc %s tcp %s banner %s udp %s", *name, *httpAddress, *grpcAddress, *tcpAddress, *bannerAddress, *udpAddress)
 
 	select {
 	case err := <-failed:
@@ -195,6 +197,23 @@ func (s *server) serveBanner(listener net.Listener) error {
 			}
 		}
 	})
+}
+
+func (s *server) serveDatagrams(address string) error {
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	buffer := make([]byte, 2048)
+	for {
+		length, from, err := conn.ReadFrom(buffer)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.WriteTo(fmt.Appendf(nil, "%s %s", s.name, buffer[:length]), from); err != nil {
+			return err
+		}
+	}
 }
 
 func acceptAll(listener net.Listener, handle func(net.Conn)) error {

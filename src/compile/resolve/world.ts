@@ -93,14 +93,7 @@ export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
       [...snapshot.networkPolicies.values()].filter(policy => policy.ingress),
       policy => policy.meta.namespace,
     ),
-<<<<<<< HEAD
     traffic: trafficByService(snapshot),
-    slices: grouped(
-      [...snapshot.endpointSlices.values()]
-        .filter(slice => slice.service !== '')
-        .toSorted((left, right) => compareText(left.key, right.key)),
-      slice => serviceKey(slice.meta.namespace, slice.service),
-=======
     slices: grouped(slices, slice => serviceKey(slice.meta.namespace, slice.service)),
     handWritten: grouped(
       slices.filter(slice => {
@@ -108,7 +101,6 @@ export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
         return service !== undefined && Object.keys(service.selector).length === 0;
       }),
       slice => slice.meta.namespace,
->>>>>>> ebeefb7 (Know Services by external addresses, nodes, and hand-written endpoints)
     ),
   };
 }

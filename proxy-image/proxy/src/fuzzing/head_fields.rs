@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use weft_policy::RequestView;
 
 use super::{choices, plain};
+use crate::exchange::headers::Caller;
 use crate::exchange::{Direction, Target};
 use crate::h2::fuzzed::{View, prepare, strip_trailers};
 
@@ -61,7 +62,8 @@ pub fn h2_headers(data: &[u8]) {
     let before = parts.clone();
     let address: SocketAddr = ADDRESS.parse().unwrap();
     let identity = (choice & 4 != 0).then_some(IDENTITY);
-    if prepare(&mut parts, &Target::plain(address, Direction::Outbound), identity).is_err() {
+    let caller = Caller { identity, address: None };
+    if prepare(&mut parts, &Target::plain(address, Direction::Outbound), caller).is_err() {
         return;
     }
     clean(&parts.headers, identity);

@@ -7,7 +7,7 @@ use weft_policy::RequestView;
 
 use super::{choices, plain};
 use crate::buffer::Buffer;
-use crate::exchange::headers::{CLIENT_ID, is_identity};
+use crate::exchange::headers::{CLIENT_ID, Caller, is_identity};
 use crate::h1::fuzzed::{Added, Body, MAX_HEADERS, RequestHead, encode, slots};
 
 const HOST: &str = "10.0.0.9:8080";
@@ -27,7 +27,7 @@ pub fn h1_request(data: &[u8]) {
         return;
     }
     let mut out = Buffer::default();
-    encode::request(&head, bytes, Added { identity, host }, &mut out);
+    encode::request(&head, bytes, Added { caller: Caller { identity, address: None }, host }, &mut out);
     compare(&head, out.bytes(), identity);
     twice(out.bytes(), identity);
 }
@@ -114,7 +114,8 @@ fn twice(once: &[u8], identity: Option<&[u8]>) {
     let mut slots = slots();
     let head = RequestHead::parse(once, &mut slots).unwrap().unwrap();
     let mut out = Buffer::default();
-    encode::request(&head, once, Added { identity, host: HOST.parse().unwrap() }, &mut out);
+    let caller = Caller { identity, address: None };
+    encode::request(&head, once, Added { caller, host: HOST.parse().unwrap() }, &mut out);
     let sorted = |bytes: &[u8]| {
         let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_ascii_lowercase).collect();
         lines.sort();
