@@ -5,6 +5,7 @@ export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersio
 export { captureBytes } from './capture.ts';
 export { weft } from './cli.ts';
 export { podState, podStates } from './containers.ts';
+export { type Gateway, gateway, gatewayAddress } from './gateways.ts';
 export {
   call,
   type CallResult,

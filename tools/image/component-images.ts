@@ -1,11 +1,13 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { cacheRoot, ensureComponent, withLock } from '../components/build.ts';
 import { buildImage, type ImageOptions } from './archive.ts';
+import { dynamicFiles } from './dynamic-files.ts';
 
-export const imageNames = ['pause', 'coredns', 'cert-manager-controller', 'podinfo', 'testapp'] as const;
-export type ImageName = (typeof imageNames)[number];
+export type ImageName = 'pause' | 'coredns' | 'cert-manager-controller' | 'podinfo' | 'testapp' | 'nginx' | 'haproxy';
 
 /** The tag under which each image is imported; manifests name it with `imagePullPolicy: IfNotPresent`. */
 export function imageTag(name: ImageName): string {
@@ -29,7 +31,7 @@ export async function ensureImage(name: ImageName): Promise<string> {
   return await withLock(`${output}.lock`, async () => ((await isBuilt()) ? output : await buildImage(options, output)));
 }
 
-// The path of a component's binary contains the hash of its sources, so it stands for the content.
+// The path of a component's binary contains the hash of its sources, so it stands for the content; a program of Debian carries its version.
 const imageOptions: Readonly<Record<ImageName, () => Promise<ImageOptions>>> = {
   pause: async () => staticImage('pause', await ensureComponent('pause'), '65535:65535'),
   // Root without capabilities but NET_BIND_SERVICE, which its manifest grants: it listens on port 53.
@@ -41,7 +43,33 @@ const imageOptions: Readonly<Record<ImageName, () => Promise<ImageOptions>>> = {
     workdir: '/data',
   }),
   testapp: async () => staticImage('testapp', await ensureComponent('testapp'), '1000:1000'),
+  // Both find their configuration where a ConfigMap is mounted, and write nowhere but /tmp.
+  nginx: async () => await debianImage('nginx', ['/usr/sbin/nginx', '-e', 'stderr', '-c', '/config/nginx.conf']),
+  haproxy: async () => await debianImage('haproxy', ['/usr/sbin/haproxy', '-db', '-f', '/config/haproxy.cfg']),
 };
+
+/** A program of the Debian package that it comes from, with what it is linked to. */
+async function debianImage(name: ImageName, entrypoint: readonly [string, ...string[]]): Promise<ImageOptions> {
+  const [program] = entrypoint;
+  const owner = (await run('dpkg-query', ['--search', program])).split(':')[0] ?? '';
+  const version = (await run('dpkg-query', ['--show', '--showformat', '${Version}', owner])).trim();
+  return {
+    tag: imageTag(name),
+    entrypoint,
+    user: '1000:1000',
+    labels: { version: `${owner} ${version}` },
+    files: [
+      { from: program, to: program, mode: 0o755 },
+      ...(await dynamicFiles(program)),
+      { directory: true, to: '/config' },
+      { directory: true, to: '/tmp', mode: 0o1777 },
+    ],
+  };
+}
+
+async function run(program: string, args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)(program, args)).stdout;
+}
 
 function staticImage(name: ImageName, binary: string, user: string): ImageOptions {
   const program = `/${basename(binary)}`;
