@@ -15,7 +15,7 @@ export async function startStranger(
 ): Promise<Stranger> {
   const binary = await ensureComponent('testapp');
   // The listeners that nobody asks for take any free port.
-  const others = ['grpc', 'tcp', 'banner', 'udp'].flatMap(listener => [`--${listener}`, `${address}:0`]);
+  const others = ['grpc', 'tcp', 'banner', 'probed', 'udp'].flatMap(listener => [`--${listener}`, `${address}:0`]);
   const [program = '', ...args] = await enterCommand(
     clusterName,
     [binary, 'server', '--name', name, '--http', `${address}:${port}`, ...others],

@@ -22,8 +22,8 @@ export type SettingName =
   | 'proxy-memory-request'
   | 'proxy-memory-limit'
   | 'access-log'
-  | 'proxy-enable-native-sidecar'
-  | 'forwarded-for';
+  | 'forwarded-for'
+  | 'proxy-enable-native-sidecar';
 
 /** The value of a setting among an object's annotations; our own spelling wins. */
 export function setting(annotations: Readonly<Record<string, string>>, name: SettingName): string | undefined {

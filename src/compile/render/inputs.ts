@@ -55,15 +55,17 @@ function outboundInputs(plan: Plan, address: string): readonly unknown[] {
   if (destination?.kind === 'node') return [destination.node.key];
   if (destination?.kind !== 'service') return [destination?.kind];
   const { service } = destination;
-  return [service, world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)), ...splitInputs(plan, service)];
+  return [
+    service,
+    world.traffic.get(service.key),
+    world.snapshot.namespaces.get(namespaceKey(service.meta.namespace)),
+    ...splitInputs(plan, service),
+  ];
 }
 
 function splitInputs(plan: Plan, service: ServiceFacts): readonly unknown[] {
-  const { world } = plan;
   const split = plan.splits.get(service.key);
-  const routed =
-    split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
-  return [world.traffic.get(service.key), ...routed];
+  return split === undefined ? [] : [split.split, ...split.backends.map(backend => backend.service), ...split.groups];
 }
 
 function endpointsInputs(world: World, service: ServiceFacts): readonly unknown[] {
@@ -99,8 +101,8 @@ function podInputs(world: World, pod: PodFacts): readonly unknown[] {
     ...(world.servers.get(namespace) ?? []),
     ...(world.grants.get(namespace) ?? []),
     ...(world.services.get(namespace) ?? []),
-    ...servicesOfPod(world, pod).map(service => world.traffic.get(service.key)),
     ...(world.handWritten.get(namespace) ?? []),
+    ...servicesOfPod(world, pod).map(service => world.traffic.get(service.key)),
   ];
 }
 

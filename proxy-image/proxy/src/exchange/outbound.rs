@@ -82,7 +82,16 @@ impl Table {
     pub fn new(proxy: &Proxy, outbound: Arc<model::Outbound>) -> Rc<Self> {
         let mut balancers: Vec<(Arc<str>, Rc<Balancer>)> = Vec::new();
         let mut carriers = Vec::new();
-        let mut resolve = |routed: &Routed, balancers: &mut Vec<(Arc<str>, Rc<Balancer>)>| {
+        let routed = match &outbound.kind {
+            OutboundKind::Routed(routed) => Some(routed),
+            OutboundKind::Endpoint(endpoint) => {
+                // First, because it serves whatever is not sent elsewhere by its host.
+                balancers.push((Arc::from(""), Balancer::fixed(endpoint)));
+                outbound.named.as_ref()
+            }
+            OutboundKind::PassThrough | OutboundKind::Refused(_) => None,
+        };
+        if let Some(routed) = routed {
             carriers.extend(routed.policies.iter().map(|policy| proxy.carriers.carrier(&proxy.metrics, policy)));
             for backend in backends(routed) {
                 let BackendTarget::Endpoints(name) = &backend.target else { continue };
@@ -90,15 +99,6 @@ impl Table {
                     balancers.push((Arc::clone(name), proxy.balancers.get(name)));
                 }
             }
-        };
-        match &outbound.kind {
-            OutboundKind::Routed(routed) => resolve(routed, &mut balancers),
-            // First, because it serves whatever is not sent elsewhere by its host.
-            OutboundKind::Endpoint(endpoint) => balancers.push((Arc::from(""), Balancer::fixed(endpoint))),
-            OutboundKind::PassThrough | OutboundKind::Refused(_) => {}
-        }
-        if let Some(named) = &outbound.named {
-            resolve(named, &mut balancers);
         }
         TABLES.set(TABLES.get() + 1);
         Rc::new(Self { id: TABLES.get(), outbound, balancers, carriers, http: Cell::new(false) })

@@ -62,7 +62,8 @@ pub fn h2_headers(data: &[u8]) {
     let before = parts.clone();
     let address: SocketAddr = ADDRESS.parse().unwrap();
     let identity = (choice & 4 != 0).then_some(IDENTITY);
-    if prepare(&mut parts, &Target::plain(address, Direction::Outbound), Caller { identity, address: None }).is_err() {
+    let caller = Caller { identity, address: None };
+    if prepare(&mut parts, &Target::plain(address, Direction::Outbound), caller).is_err() {
         return;
     }
     clean(&parts.headers, identity);

@@ -114,12 +114,8 @@ fn twice(once: &[u8], identity: Option<&[u8]>) {
     let mut slots = slots();
     let head = RequestHead::parse(once, &mut slots).unwrap().unwrap();
     let mut out = Buffer::default();
-    encode::request(
-        &head,
-        once,
-        Added { caller: Caller { identity, address: None }, host: HOST.parse().unwrap() },
-        &mut out,
-    );
+    let caller = Caller { identity, address: None };
+    encode::request(&head, once, Added { caller, host: HOST.parse().unwrap() }, &mut out);
     let sorted = |bytes: &[u8]| {
         let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_ascii_lowercase).collect();
         lines.sort();
