@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// unit: pure and in-process, seconds. api: a real kube-apiserver and etcd. cluster: the local node itself. e2e: the mesh on a node, one file after the other
+// unit: pure and in-process, seconds. api: a real kube-apiserver and etcd. cluster: the local node itself. protocols: pairs
+// of the real proxy on loopback. e2e: the mesh on a node, one file after the other
 // because all of them share its two cores.
 export default defineConfig({
   test: {
@@ -29,6 +30,16 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'protocols',
+          include: ['e2e/protocols/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+          globalSetup: ['e2e/protocols/harness/global-setup.ts'],
         },
       },
       {

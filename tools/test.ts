@@ -130,6 +130,11 @@ const stages: readonly Stage[] = [
     run: () =>
       all([() => check(['node', 'tools/components/build.ts', 'all']), () => check(['node', 'tools/images.ts'])]),
   },
+  {
+    name: 'protocols',
+    what: 'the real proxy before conformance suites and real programs',
+    run: () => vitest('protocols'),
+  },
   { name: 'api', what: 'a real kube-apiserver and etcd', run: () => vitest('api') },
   { name: 'cluster', what: 'the local node itself', run: () => vitest('cluster') },
   { name: 'e2e', what: 'the mesh on a real node', run: () => vitest('e2e') },
@@ -156,7 +161,7 @@ async function main(): Promise<void> {
     const started = performance.now();
     const counts = await stage.run();
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const line = `${stage.name.padEnd(8)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+    const line = `${stage.name.padEnd(9)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
     lines.push(line);
     console.log(`== ${line}`);
     total = add(total, counts);

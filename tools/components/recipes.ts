@@ -27,7 +27,18 @@ export interface Recipe {
   assets?: { folder: string; pattern: RegExp };
 }
 
-export const componentNames = ['pause', 'kubernetes', 'coredns', 'cert-manager', 'podinfo', 'helm', 'testapp'] as const;
+export const componentNames = [
+  'pause',
+  'kubernetes',
+  'coredns',
+  'cert-manager',
+  'podinfo',
+  'helm',
+  'testapp',
+  'h2spec',
+  'grpc-interop-client',
+  'grpc-interop-server',
+] as const;
 export type ComponentName = (typeof componentNames)[number];
 
 const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap(variables => [
@@ -36,6 +47,18 @@ const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg
   `${variables}.gitMinor=\${minor}`,
   `${variables}.gitTreeState=clean`,
 ]);
+
+/** gRPC's own interoperability suite. */
+const grpcInterop = (half: 'client' | 'server'): Recipe => ({
+  folder: 'grpc-interop',
+  build: {
+    kind: 'go',
+    package: `google.golang.org/grpc/interop/${half}`,
+    versionOf: 'google.golang.org/grpc',
+    stamps: [],
+  },
+  links: [],
+});
 
 export const recipes: Readonly<Record<ComponentName, Recipe>> = {
   pause: { build: { kind: 'c', source: 'pause.c' }, links: [] },
@@ -81,4 +104,15 @@ export const recipes: Readonly<Record<ComponentName, Recipe>> = {
     build: { kind: 'go', package: '.', stamps: [] },
     links: [],
   },
+  h2spec: {
+    build: {
+      kind: 'go',
+      package: 'github.com/summerwind/h2spec/cmd/h2spec',
+      versionOf: 'github.com/summerwind/h2spec',
+      stamps: [],
+    },
+    links: [],
+  },
+  'grpc-interop-client': grpcInterop('client'),
+  'grpc-interop-server': grpcInterop('server'),
 };

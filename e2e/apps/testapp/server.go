@@ -37,6 +37,7 @@ func serve(ctx context.Context, args []string) error {
 	tcpAddress := flags.String("tcp", ":7000", "bytes: each line comes back with the name before it")
 	bannerAddress := flags.String("banner", ":7025", "bytes: the server speaks first")
 	udpAddress := flags.String("udp", ":7053", "datagrams: each comes back with the name before it")
+	mirrorAddress := flags.String("mirror", ":7001", "bytes: each comes back as it is, and the end after the last")
 	delay := flags.Duration("delay", 0, "service time of every request")
 	probedAddress := flags.String("probed", ":7001", "bytes, for tcpSocket probes: closed while the application is sick")
 	abrupt := flags.Bool("abrupt", false, "end at once on SIGTERM, whatever is in flight")
@@ -64,13 +65,14 @@ func serve(ctx context.Context, args []string) error {
 			}
 		}}
 
-	failed := make(chan error, 5)
+	failed := make(chan error, 6)
 	go func() { failed <- web.ListenAndServe() }()
 	go func() { failed <- listenAnd(*grpcAddress, rpc.Serve) }()
 	go func() { failed <- listenAnd(*tcpAddress, s.serveLines) }()
 	go func() { failed <- listenAnd(*bannerAddress, s.serveBanner) }()
 	go func() { failed <- s.serveDatagrams(*udpAddress) }()
-	log.Printf("%s serves http %s grpc %s tcp %s banner %s udp %s", *name, *httpAddress, *grpcAddress, *tcpAddress, *bannerAddress, *udpAddress)
+	go func() { failed <- listenAnd(*mirrorAddress, s.serveMirror) }()
+	log.Printf("%s serves http %s grpc %s tcp %s banner %s mirror %s udp %s", *name, *httpAddress, *grpcAddress, *tcpAddress, *bannerAddress, *mirrorAddress, *udpAddress)
 
 	select {
 	case err := <-failed:
@@ -146,6 +148,8 @@ func (s *server) handler() http.Handler {
 		w.Header().Set("x-backend", s.name)
 		_, _ = io.CopyN(w, zeros{}, min(count, 1<<30))
 	})
+	mux.HandleFunc("/mirror", mirror)
+	mux.HandleFunc("/websocket", echoWebSocket)
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]int64{"requests": s.requests.Load(), "connections": s.connections.Load()})
 	})
@@ -214,6 +218,10 @@ func (s *server) serveDatagrams(address string) error {
 			return err
 		}
 	}
+}
+
+func (s *server) serveMirror(listener net.Listener) error {
+	return acceptAll(listener, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 }
 
 func acceptAll(listener net.Listener, handle func(net.Conn)) error {
