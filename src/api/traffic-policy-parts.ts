@@ -28,7 +28,7 @@ export const Timeouts = Type.Object(
   },
 );
 
-export const RETRY_ON = '^(5xx|gateway-error|connect-failure|timeout|[1-5][0-9][0-9](-[1-5][0-9][0-9])?)$';
+const RETRY_ON = '^(5xx|gateway-error|connect-failure|timeout|[1-5][0-9][0-9](-[1-5][0-9][0-9])?)$';
 export const GRPC_CODES = {
   cancelled: 1,
   'deadline-exceeded': 4,
@@ -161,7 +161,7 @@ export const RouteBreaker = Type.Object(breakerFields, {
     'When the requests of this rule are answered 503 without being sent. Their failures then count here and against no endpoint.',
 });
 
-export const LOAD_BALANCING = ['PeakEWMA', 'LeastRequest', 'RingHash', 'RoundRobin'] as const;
+const LOAD_BALANCING = ['PeakEWMA', 'LeastRequest', 'RingHash', 'RoundRobin'] as const;
 
 export const LoadBalancing = Type.Object(
   {

@@ -5,6 +5,6 @@ export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfP
 export { grantsOf, resolvePolicies } from './policies.ts';
 export { accessLogOf, forwardedForOf, inboundPolicyOf, settingProblems } from './settings.ts';
 export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
-export { balancingTrafficOf, trafficOf, trafficOfPodPort, trafficVerdicts } from './traffic.ts';
+export { balancingTrafficOf, trafficOf, trafficOfPodPort } from './traffic.ts';
 export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
 export { meshOfPod, namespaceSetting, nodeOf, podSetting, type World, worldOf } from './world.ts';

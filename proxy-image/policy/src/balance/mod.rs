@@ -9,14 +9,16 @@
 //! - An endpoint that stops answering looks as good as its last answer: the time since it last answered anything bounds the estimate from below.
 //! - A new endpoint without any estimate draws everything at once: it joins with its peers' mean and takes part in draws ever more often.
 
+mod draw;
 mod hash;
 mod load;
 mod pool;
 mod spread;
 
+pub use draw::Draw;
 pub use hash::key_of;
 pub use load::Load;
-pub use pool::{Draw, Node, Pool};
+pub use pool::{Node, Pool};
 pub use spread::Spread;
 
 /// Nanoseconds in a millisecond.

@@ -1,10 +1,10 @@
 //! The endpoints of one resource with their estimates, and the draw between them.
 
 use std::cell::{Cell, RefCell};
-use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::draw::{Draw, better, compare, index, scaled};
 use super::hash;
 use super::load::{Health, Load};
 use super::{Discipline, MS, Outcome, Spread, Tuning};
@@ -168,19 +168,6 @@ impl Shared {
         let usable = self.members.get().saturating_sub(self.ejected.get());
         self.ejected.get() > 0 && usable * 100 < self.members.get() * index(self.spread.borrow().panic)
     }
-}
-
-/// What one draw is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct Draw {
-    /// The clock.
-    pub now_ns: u64,
-    /// Uniform over u64.
-    pub random: u64,
-    /// What is compared where two are.
-    pub discipline: Discipline,
-    /// What the request is told apart by.
-    pub key: Option<u64>,
 }
 
 /// The endpoints of one resource.
@@ -432,38 +419,4 @@ impl<A: Default> Pool<A> {
         self.shared.ejected.set(ejected);
         self.shared.probe_at.set(probe_at);
     }
-}
-
-/// The cheaper of two; one in slow start takes part only as often as its ramp says.
-fn better<'a, A>(
-    first: &'a Rc<Node<A>>,
-    second: &'a Rc<Node<A>>,
-    now_ns: u64,
-    random: u64,
-    discipline: Discipline,
-) -> &'a Rc<Node<A>> {
-    if Rc::ptr_eq(first, second) {
-        return first;
-    }
-    let dice = f64::from(scaled(random.rotate_left(48), 1 << 16)) / f64::from(1_u32 << 16);
-    let joins = |node: &Node<A>| dice < node.load.ramp(now_ns);
-    match (joins(first), joins(second)) {
-        (true, false) => first,
-        (false, true) => second,
-        _ if compare(second, first, now_ns, discipline) == Ordering::Less => second,
-        _ => first,
-    }
-}
-
-fn compare<A>(a: &Node<A>, b: &Node<A>, now_ns: u64, discipline: Discipline) -> Ordering {
-    a.load.cost(now_ns, discipline).total_cmp(&b.load.cost(now_ns, discipline))
-}
-
-/// The upper half of `random` scaled to 0..count without division.
-fn scaled(random: u64, count: u32) -> u32 {
-    u32::try_from(((random >> 32) * u64::from(count)) >> 32).unwrap_or(0)
-}
-
-fn index(n: u32) -> usize {
-    usize::try_from(n).unwrap_or(0)
 }

@@ -16,6 +16,7 @@ mod headers;
 mod keepalive;
 mod server;
 mod stream;
+mod tries;
 mod windows;
 
 pub use clients::Clients;

@@ -4,22 +4,22 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use ::h2::client::ResponseFuture;
 use ::h2::server::SendResponse;
 use ::h2::{Reason, RecvStream, SendStream};
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, Response, request};
 
 use super::answer::{self, Answer, refuse, refuse_with};
 use super::body::{Ahead, Broken, Keeping, Source, copy};
 use super::clients::Slot;
 use super::headers::{View, grpc_status, grpc_timeout, is_grpc, prepare, pushback, strip_hop_by_hop};
+use super::tries::{again, expired, pause, peek, retried, told};
 use super::{INTERIM, SEND_BUFFER};
-use crate::carry::{Carry, Clock, Expired, Failure, Progress};
+use crate::carry::{Carry, Clock, Expired, Failure};
 use crate::exchange::{Direction, End, ErrorReason, Plan, Refused, Session};
 
 /// Times that one request is sent to an upstream which provably has not looked at it.
@@ -126,26 +126,15 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
     }
 }
 
-/// Waits; false when the client has gone or the request's time is over before.
-async fn pause(respond: &mut SendResponse<Bytes>, clock: Option<&Clock>, pause: Duration) -> bool {
-    if pause.is_zero() {
-        return true;
-    }
-    tokio::select! {
-        waited = Clock::bound(clock, tokio::time::sleep(pause)) => waited.is_some(),
-        _ = poll_fn(|context| respond.poll_reset(context)) => false,
-    }
-}
-
 /// Bytes of the bodies that were passed on.
 #[derive(Default)]
-struct Bodies {
-    request: Cell<u64>,
-    response: Cell<u64>,
+pub(super) struct Bodies {
+    pub(super) request: Cell<u64>,
+    pub(super) response: Cell<u64>,
 }
 
 /// How an attempt at an upstream ended.
-enum Verdict {
+pub(super) enum Verdict {
     /// The client has its response, as much of it as there was.
     Ended(End),
     /// The proxy has to answer.
@@ -368,68 +357,6 @@ impl Attempt<'_> {
             }
             Some(Ok(Err(Broken::Receiver))) | None => Verdict::ClientGone,
         }
-    }
-}
-
-/// Whether a limit of time is reached; `progress`: the request is sent, the head of the response is here.
-fn expired(
-    clock: Option<&mut Clock>,
-    bytes: &Bodies,
-    context: &mut Context<'_>,
-    (sent, answered): (bool, bool),
-) -> Poll<Expired> {
-    let Some(clock) = clock else { return Poll::Pending };
-    clock.poll(context, Progress { sent, answered, bytes: bytes.request.get() + bytes.response.get() })
-}
-
-/// Another try, if the request can be made again and its policy wants one.
-fn again(plan: &mut Plan, keeping: &Keeping, others: bool, failure: Failure) -> Option<Verdict> {
-    if keeping.lost.get() {
-        return None;
-    }
-    plan.carry.as_mut()?.again(failure, others).map(Verdict::Again)
-}
-
-/// The client has its response.
-fn told(plan: &Plan, status: u16, grpc: Option<u16>) {
-    if let (Some(carry), 200..500, None | Some(0)) = (&plan.carry, status, grpc) {
-        carry.succeeded();
-    }
-}
-
-/// What a response's head alone says of another try.
-fn retried(
-    response: &Response<RecvStream>,
-    plan: &mut Plan,
-    keeping: &Keeping,
-    others: bool,
-    grpc: bool,
-) -> Option<Verdict> {
-    let headers = response.headers();
-    if grpc && let Some(code) = grpc_status(headers) {
-        let after = pushback(headers);
-        if let Some(after) = after {
-            plan.tally.asked_to_wait(after);
-        }
-        return again(plan, keeping, others, Failure::Grpc(code, after));
-    }
-    let status = response.status().as_u16();
-    if status < 400 {
-        return None;
-    }
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let after = seconds.map(Duration::from_secs).filter(|_| matches!(status, 429 | 503));
-    if let Some(after) = after {
-        plan.tally.asked_to_wait(after);
-    }
-    again(plan, keeping, others, Failure::Status(status, after))
-}
-
-/// The next piece of a response: data, or its end.
-fn peek(from: &mut RecvStream, context: &mut Context<'_>) -> Poll<Result<Ahead, ::h2::Error>> {
-    match ready!(from.poll_data(context)) {
-        Some(data) => Poll::Ready(data.map(Ahead::Data)),
-        None => from.poll_trailers(context).map_ok(Ahead::End),
     }
 }
 
