@@ -2,8 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import type { Authorization, Backend, Clients, HttpMatch, InboundPort, PathMatch, Ref } from '../model/index.ts';
-import { authorize, type Client, type RequestHead, selectRoute } from './index.ts';
+import type {
+  Authorization,
+  Backend,
+  Clients,
+  HttpMatch,
+  InboundPort,
+  PathMatch,
+  Ref,
+  RequestPolicy,
+} from '../model/index.ts';
+import { authorize, type Client, type RequestHead, selectPolicy, selectRoute } from './index.ts';
 
 // The format is told at the top of each file; the Rust side reads the same files.
 const folder = join(import.meta.dirname, '../../conformance');
@@ -43,6 +52,19 @@ function backendOf({ name, weight = 1, error }: Json): Backend {
       ? { kind: 'endpoints' as const, name: String(name) }
       : { kind: 'errorStatus' as const, status: Number(error) };
   return { weight: Number(weight), backend: named(name), target, labels: [] };
+}
+
+function policyOf({ rule, matches }: Json): RequestPolicy {
+  return {
+    policy: named('policy'),
+    rule: String(rule),
+    matches: list(matches).map(matchOf),
+    timeouts: undefined,
+    retry: undefined,
+    breaker: undefined,
+    maxRequests: 0,
+    faults: [],
+  };
 }
 
 function clientsOf(clients: unknown): Clients {
@@ -104,6 +126,18 @@ describe('conformance/route.yaml', () => {
     const choice = selectRoute(routed, requestOf(test['request']), name => ready?.includes(name) ?? true);
     const shares = Object.fromEntries(choice.backends.map(({ backend, weight }) => [backend.name, weight]));
     expect({ ...(choice.route === undefined ? {} : { route: choice.route.route.name }), shares }).toEqual(test['want']);
+  });
+});
+
+describe('conformance/policy.yaml', () => {
+  const cases = read('policy.yaml');
+  it('has cases', () => expect(cases.length).toBeGreaterThan(10));
+
+  it.each(cases.map(test => [String(test['name']), test] as const))('%s', (_, test) => {
+    const policies = list(test['policies']).map(policyOf);
+    const request = requestOf(test['request']) as RequestHead;
+    const selected = selectPolicy({ kind: 'routed', routes: [], defaultBackends: [], policies }, request);
+    expect(selected === undefined ? {} : { rule: selected.rule }).toEqual(test['want']);
   });
 });
 

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod matching;
+mod policy;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
