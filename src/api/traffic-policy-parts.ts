@@ -227,9 +227,25 @@ const HttpMatchSchema = Type.Object(
         { description: 'All must hold.', maxItems: 16 },
       ),
     ),
+    queryParams: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            type: StringEnum(['Exact', 'RegularExpression'], {
+              description: 'How the value is compared.',
+              default: 'Exact',
+            }),
+            name: Type.String({ description: 'Name of the parameter.', minLength: 1, maxLength: 256 }),
+            value: Type.String({ description: 'The value, or the RE2 expression.', maxLength: 1024 }),
+          },
+          { description: 'Condition on the first value of one parameter of the query.' },
+        ),
+        { description: 'All must hold.', maxItems: 16 },
+      ),
+    ),
     method: Type.Optional(Type.String({ description: 'HTTP method.', pattern: '^[A-Z]{1,32}$', maxLength: 32 })),
   },
-  { description: 'Path, headers and method must all fit.' },
+  { description: 'Path, headers, query and method must all fit.' },
 );
 
 export const Matches = Type.Array(HttpMatchSchema, {

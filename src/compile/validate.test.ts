@@ -118,6 +118,12 @@ describe('validateObject refuses', () => {
       fault({ delay: '1s', until: 'tomorrow' }),
       'spec.faults[0].until',
     ],
+    [
+      'two faults of one name',
+      'TrafficPolicy',
+      policy({ faults: ['1s', '2s'].map(delay => ({ name: 'f', until: '2030-01-01T00:00:00Z', delay })) }),
+      'spec.faults[1].name',
+    ],
     ['a fault that does nothing', 'TrafficPolicy', fault({}), 'spec.faults[0]'],
     ['a fault that delays for an hour', 'TrafficPolicy', fault({ delay: '1h' }), 'spec.faults[0].delay'],
     ['a fault that answers 200', 'TrafficPolicy', fault({ abort: { status: 200 } }), 'spec.faults[0].abort.status'],
@@ -153,6 +159,14 @@ describe('validateObject refuses', () => {
       'TrafficPolicy',
       policy({ rules: [{ name: 'a', matches: [{ path: { type: 'RegularExpression', value: '(?=a)' } }] }] }),
       'spec.rules[0].matches[0].path.value',
+    ],
+    [
+      'a condition on the query whose expression is no RE2',
+      'TrafficPolicy',
+      policy({
+        rules: [{ name: 'a', matches: [{ queryParams: [{ type: 'RegularExpression', name: 'q', value: '(' }] }] }],
+      }),
+      'spec.rules[0].matches[0].queryParams[0].value',
     ],
     [
       'a target that is no Service',

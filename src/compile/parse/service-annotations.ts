@@ -1,6 +1,6 @@
 import { GRPC_CODES } from '../../api/index.ts';
 import { parseDurationMs, type Problem } from '../../kernel/index.ts';
-import type { Ejection, Retry, ServiceFacts, Timeouts } from '../../model/index.ts';
+import type { Ejection, Retry, ServiceFacts, SuccessRate, Timeouts } from '../../model/index.ts';
 import { retryOf } from './retry.ts';
 import type { Traffic, TrafficBalancing } from './traffic-policy.ts';
 
@@ -21,6 +21,7 @@ const read = new WeakMap<ServiceFacts, { traffic: Traffic | undefined; problems:
 
 const STATUS = /^(5xx|gateway-error|[1-5][0-9][0-9](-[1-5][0-9][0-9])?)$/;
 const BALANCER = 'balancer.linkerd.io/failure-accrual';
+const SUCCESS_RATE = 'balancer.alpha.linkerd.io/failure-accrual-success-rate';
 
 class Annotations {
   readonly #service: ServiceFacts;
@@ -103,13 +104,29 @@ class Annotations {
   }
 
   #ejection(unified: boolean): Ejection {
+    const pauseMs = this.#ms(`${BALANCER}-consecutive-min-penalty`) ?? 1_000;
+    const longest = `${BALANCER}-consecutive-max-penalty`;
+    const pauseMaxMs = this.#ms(longest) ?? 60_000;
+    if (pauseMaxMs < pauseMs)
+      this.#fault(
+        longest,
+        `${pauseMaxMs}ms is less than the shortest pause of ${pauseMs}ms, which is in force instead`,
+      );
     return {
       consecutiveFailures: this.#count(`${BALANCER}-consecutive-max-failures`, 1, 1_000_000) ?? 7,
-      successRate: unified ? { thresholdPermille: 800, windowMs: 10_000, minRequests: 5 } : undefined,
-      pauseMs: this.#ms(`${BALANCER}-consecutive-min-penalty`) ?? 1_000,
-      pauseMaxMs: this.#ms(`${BALANCER}-consecutive-max-penalty`) ?? 60_000,
+      successRate: unified ? this.#successRate() : undefined,
+      pauseMs,
+      pauseMaxMs: Math.max(pauseMs, pauseMaxMs),
       maxPercent: undefined,
       panicPercent: undefined,
+    };
+  }
+
+  #successRate(): SuccessRate {
+    return {
+      thresholdPermille: this.#permille(`${SUCCESS_RATE}-threshold`) ?? 800,
+      windowMs: this.#ms(`${SUCCESS_RATE}-window`, 10) ?? 10_000,
+      minRequests: this.#count(`${SUCCESS_RATE}-min-requests`, 1, 1_000_000) ?? 5,
     };
   }
 
@@ -136,12 +153,25 @@ class Annotations {
     return undefined;
   }
 
-  #ms(name: string): number | undefined {
+  /** A share above 0 and up to 1, as 0.8. */
+  #permille(name: string): number | undefined {
+    const text = this.#text(name);
+    if (text === undefined) return undefined;
+    const permille = /^[01]?\.?[0-9]{1,9}$/.test(text) ? Math.round(Number(text) * 1_000) : 0;
+    if (permille > 0 && permille <= 1_000) return permille;
+    this.#fault(name, `"${text}" is no share above 0 and up to 1, so the default is in force`);
+    return undefined;
+  }
+
+  #ms(name: string, least = 1): number | undefined {
     const text = this.#text(name);
     if (text === undefined) return undefined;
     const ms = parseDurationMs(text);
-    if (ms !== undefined && ms > 0 && ms <= 0xffff_ffff) return ms;
-    this.#fault(name, `"${text}" is no duration such as 300ms or 5s, so the default is in force`);
+    if (ms !== undefined && ms >= least && ms <= 0xffff_ffff) return ms;
+    this.#fault(
+      name,
+      `"${text}" is no duration such as 300ms or 5s${least > 1 ? ` of at least ${least}ms` : ''}, so the default is in force`,
+    );
     return undefined;
   }
 

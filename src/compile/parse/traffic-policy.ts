@@ -232,7 +232,16 @@ class PolicyParser {
   }
 
   #faults(path: string, written: readonly FaultSpec[] | undefined): readonly Fault[] {
-    return (written ?? []).map((fault, index) => this.#fault(`${path}[${index}]`, fault));
+    const faults = written ?? [];
+    for (const [index, { name }] of faults.entries()) {
+      if (faults.findIndex(fault => fault.name === name) < index)
+        this.#report.error(
+          `${path}[${index}].name`,
+          'Invalid',
+          `${path}[${index}].name "${name}" is there twice; names are unique within a list of faults.`,
+        );
+    }
+    return faults.map((fault, index) => this.#fault(`${path}[${index}]`, fault));
   }
 
   #fault(path: string, fault: FaultSpec): Fault {
@@ -269,7 +278,7 @@ class PolicyParser {
     return (written ?? []).map((match, index) => this.#match(`${path}[${index}]`, match));
   }
 
-  #match(path: string, { path: of, headers, method }: MatchSpec): HttpMatch {
+  #match(path: string, { path: of, headers, queryParams, method }: MatchSpec): HttpMatch {
     if (of !== undefined) {
       if (of.type === 'RegularExpression') this.#regex(`${path}.path.value`, of.value);
       else if (!of.value.startsWith('/'))
@@ -286,7 +295,10 @@ class PolicyParser {
         if (type === 'RegularExpression') this.#regex(`${path}.headers[${index}].value`, value);
         return { name: name.toLowerCase(), kind: kinds[type], value };
       }),
-      query: [],
+      query: (queryParams ?? []).map(({ type, name, value }, index) => {
+        if (type === 'RegularExpression') this.#regex(`${path}.queryParams[${index}].value`, value);
+        return { name, kind: kinds[type], value };
+      }),
       methods: method === undefined ? [] : [method],
     };
   }

@@ -9,10 +9,17 @@ export function trafficOf(world: World, service: ServiceFacts): Traffic | undefi
   return world.traffic.get(service.key) ?? parseServiceAnnotations(service).traffic;
 }
 
-/** The same for how requests are spread: a TrafficPolicy that says nothing of that leaves session affinity in force. */
+/**
+ * The same for how requests are spread. Session affinity is a field of the Service and no annotation: it holds unless the TrafficPolicy says how the
+ * load is balanced, so that one about failing endpoints alone breaks no session.
+ */
 export function balancingTrafficOf(world: World, service: ServiceFacts): Traffic | undefined {
+  const own = parseServiceAnnotations(service).traffic;
   const policy = world.traffic.get(service.key);
-  return policy?.balancing === undefined ? parseServiceAnnotations(service).traffic : policy;
+  if (policy?.balancing === undefined) return own;
+  if (own?.balancing?.hashKey === undefined || policy.balancing.algorithm !== 'default') return policy;
+  const { algorithm, hashKey } = own.balancing;
+  return { ...policy, balancing: { ...policy.balancing, algorithm, hashKey } };
 }
 
 /** The TrafficPolicies whose limits hold for one port of a pod, in the order of its Services. */
