@@ -40,6 +40,12 @@ const mesh = (spec: object): KubernetesObject => ({
   metadata: { name: 'bad' },
   spec,
 });
+const traffic = (spec: object): KubernetesObject => ({
+  apiVersion: 'weft.dev/v1alpha1',
+  kind: 'TrafficPolicy',
+  metadata: { name: 'bad', namespace },
+  spec: { targetRef: { name: 'web' }, ...spec },
+});
 const backends = (...weights: unknown[]) => weights.map((weight, index) => ({ service: `web-v${index + 1}`, weight }));
 const web = { podSelector: { matchLabels: { app: 'web' } } };
 const toWeb = { server: { name: 'web-http' } };
@@ -130,6 +136,19 @@ const refused: readonly (readonly [string, KubernetesObject, string])[] = [
     'server',
   ],
   ['a client that nobody is', grant({ ...toWeb, client: {} }), 'client'],
+  ['a policy for a Pod', traffic({ targetRef: { kind: 'Pod', name: 'web' } }), 'targetRef.kind'],
+  ['a duration without a unit', traffic({ timeouts: { request: '5' } }), 'timeouts.request'],
+  ['a try that outlasts its request', traffic({ timeouts: { request: '1s', perTry: '2s' } }), 'perTry'],
+  ['more tries than any server bears', traffic({ retry: { limit: 11 } }), 'retry.limit'],
+  ['a word that is no reason to retry', traffic({ retry: { on: ['6xx'] } }), 'retry.on'],
+  ['a ring that hashes on nothing', traffic({ loadBalancing: { algorithm: 'RingHash' } }), 'hashOn'],
+  ['a fault without an end', traffic({ faults: [{ name: 'slow', delay: '1s' }] }), 'until'],
+  ['a fault that does nothing', traffic({ faults: [{ name: 'idle', until: '2030-01-01T00:00:00Z' }] }), 'faults'],
+  [
+    'a rule whose expression is no RE2',
+    traffic({ rules: [{ name: 'a', matches: [{ path: { type: 'RegularExpression', value: '(?=a)' } }] }] }),
+    'path.value',
+  ],
   ['a MeshConfig with a bad trust domain', mesh({ trustDomain: 'Not A Domain' }), 'trustDomain'],
   ['a MeshConfig with a bad default policy', mesh({ defaultInboundPolicy: 'maybe' }), 'defaultInboundPolicy'],
   ['a MeshConfig with a bad network', mesh({ clusterNetworks: ['10.0.0.0/99'] }), 'clusterNetworks'],

@@ -108,6 +108,17 @@ describe('the definitions, with a real API server', () => {
       'ServerAuthorization',
       { server: { name: 'a' }, client: { meshTLS: { identities: ['a..b'] } } },
     ],
+    ['a TrafficPolicy for no Service', 'TrafficPolicy', { timeouts: { request: '1s' } }],
+    ['a TrafficPolicy for a Pod', 'TrafficPolicy', { targetRef: { kind: 'Pod', name: 'web' } }],
+    ['a duration without a unit', 'TrafficPolicy', { targetRef: { name: 'web' }, timeouts: { request: '5' } }],
+    ['a word that is no reason to retry', 'TrafficPolicy', { targetRef: { name: 'web' }, retry: { on: ['6xx'] } }],
+    ['more tries than any server bears', 'TrafficPolicy', { targetRef: { name: 'web' }, retry: { limit: 11 } }],
+    [
+      'a fault without an end',
+      'TrafficPolicy',
+      { targetRef: { name: 'web' }, faults: [{ name: 'slow', delay: '1s' }] },
+    ],
+    ['two rules of one name', 'TrafficPolicy', { targetRef: { name: 'web' }, rules: [{ name: 'a' }, { name: 'a' }] }],
     ['a MeshConfig with an unknown transport', 'MeshConfig', { transport: 'Fast' }],
   ])('refuses %s without any webhook', async (_, kind, spec) => {
     const definition = KINDS.find(candidate => candidate.kind === kind);
