@@ -180,7 +180,8 @@ fn a_denied_caller_gets_403_and_an_allowed_one_200() {
 fn nothing_is_admitted_before_the_first_workload() {
     run(async {
         let (app, seen) = App::ok().await;
-        let node = common::node::Node::bare(1);
+        // An application may be quicker than its proxy and is waited for, but not for ever.
+        let node = common::node::Node::tuned(1, |config| config.limits.start = std::time::Duration::from_millis(50));
         node.inbound_origin.set(app.address);
         assert!(!node.proxy.ready());
         assert_eq!(get(node.inbound, GET).await, "");
