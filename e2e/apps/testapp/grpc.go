@@ -29,7 +29,7 @@ func handleUnary(srv any, _ context.Context, decode func(any) error, _ grpc.Unar
 		return nil, err
 	}
 	s.requests.Add(1)
-	time.Sleep(s.delay)
+	time.Sleep(time.Duration(s.delay.Load()))
 	return wrapperspb.String(s.name), nil
 }
 

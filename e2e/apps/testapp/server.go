@@ -21,7 +21,8 @@ import (
 
 type server struct {
 	name        string
-	delay       time.Duration
+	delay       atomic.Int64
+	flaky       atomic.Int64
 	requests    atomic.Int64
 	connections atomic.Int64
 	health      *health
@@ -37,7 +38,7 @@ func serve(ctx context.Context, args []string) error {
 	tcpAddress := flags.String("tcp", ":7000", "bytes: each line comes back with the name before it")
 	bannerAddress := flags.String("banner", ":7025", "bytes: the server speaks first")
 	udpAddress := flags.String("udp", ":7053", "datagrams: each comes back with the name before it")
-	mirrorAddress := flags.String("mirror", ":7001", "bytes: each comes back as it is, and the end after the last")
+	mirrorAddress := flags.String("mirror", ":7002", "bytes: each comes back as it is, and the end after the last")
 	delay := flags.Duration("delay", 0, "service time of every request")
 	probedAddress := flags.String("probed", ":7001", "bytes, for tcpSocket probes: closed while the application is sick")
 	abrupt := flags.Bool("abrupt", false, "end at once on SIGTERM, whatever is in flight")
@@ -47,7 +48,8 @@ func serve(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	s := &server{name: *name, delay: *delay}
+	s := &server{name: *name}
+	s.delay.Store(int64(*delay))
 	rpc := grpc.NewServer()
 	rpc.RegisterService(&echoService, s)
 	var err error
@@ -138,6 +140,23 @@ func (s *server) handler() http.Handler {
 		w.Header().Set("x-backend", s.name)
 		w.WriteHeader(code)
 	})
+	// Every n-th request is answered, the others fail with the status.
+	mux.HandleFunc("/flaky/{n}/{code}", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.ParseInt(r.PathValue("n"), 10, 64)
+		code, _ := strconv.Atoi(r.PathValue("code"))
+		if n > 0 && code >= 400 && code < 600 && s.flaky.Add(1)%n != 0 {
+			s.requests.Add(1)
+			w.Header().Set("x-backend", s.name)
+			w.WriteHeader(code)
+			return
+		}
+		s.echo(w, r)
+	})
+	// From now on every request takes so long.
+	mux.HandleFunc("/slow/{ms}", func(w http.ResponseWriter, r *http.Request) {
+		ms, _ := strconv.ParseInt(r.PathValue("ms"), 10, 64)
+		s.delay.Store(min(ms, 60_000) * int64(time.Millisecond))
+	})
 	mux.HandleFunc("/delay/{ms}", func(w http.ResponseWriter, r *http.Request) {
 		ms, _ := strconv.Atoi(r.PathValue("ms"))
 		time.Sleep(min(time.Duration(ms)*time.Millisecond, time.Minute))
@@ -159,7 +178,7 @@ func (s *server) handler() http.Handler {
 // echo answers with what arrived, so that a test sees the request as the application saw it.
 func (s *server) echo(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
-	time.Sleep(s.delay)
+	time.Sleep(time.Duration(s.delay.Load()))
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

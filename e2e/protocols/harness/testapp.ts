@@ -13,7 +13,7 @@ export interface Testapp {
 export async function startTestapp(): Promise<Testapp> {
   const ports = { http: freePort(), grpc: freePort(), tcp: freePort(), banner: freePort(), mirror: freePort() };
   const flags = Object.entries(ports).map(([name, port]) => `--${name}=${address}:${port}`);
-  flags.push(`--udp=${address}:${freePort()}`);
+  flags.push(`--udp=${address}:${freePort()}`, `--probed=${address}:${freePort()}`);
   const program = new Program('testapp', [inject('testapp'), 'server', ...flags]);
   for (const port of Object.values(ports)) await listening(address, port, program);
   return { ...ports, stop: async () => await program.stop() };

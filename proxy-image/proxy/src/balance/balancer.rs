@@ -84,6 +84,7 @@ impl Balancer {
     /// How requests are told apart, where they are.
     #[must_use]
     pub fn keyed(&self) -> Option<Arc<Balancing>> {
+        self.refresh(now_ns());
         self.keyed.borrow().clone()
     }
 

@@ -125,3 +125,18 @@ fn randomness_reaches_both_halves() {
     }
     assert_eq!((ones, zeros), (u64::MAX, u64::MAX));
 }
+
+#[test]
+fn what_requests_are_told_apart_by_is_known_from_the_first_request_on() {
+    use weft_policy::model::{Algorithm, Balancing, HashKey};
+    let (balancers, setter, name) = balancers();
+    setter.set_endpoints(&name, vec![endpoint(1), endpoint(2)]);
+    let balancer = balancers.get(&name);
+    assert!(balancer.keyed().is_none());
+    let ring = Balancing { algorithm: Algorithm::RingHash, hash_key: Some(HashKey::Source), ..Balancing::default() };
+    setter.set_balanced(&name, vec![endpoint(1), endpoint(2)], ring);
+    assert!(balancer.keyed().is_some());
+    let first = balancer.pick_request(now_ns(), Some(7), &[]).unwrap();
+    let again = balancer.pick_request(now_ns(), Some(7), &[]).unwrap();
+    assert_eq!(first.endpoint().address, again.endpoint().address);
+}
