@@ -140,7 +140,7 @@ const refused: readonly (readonly [string, KubernetesObject, string])[] = [
   ['a duration without a unit', traffic({ timeouts: { request: '5' } }), 'timeouts.request'],
   ['a try that outlasts its request', traffic({ timeouts: { request: '1s', perTry: '2s' } }), 'perTry'],
   ['more tries than any server bears', traffic({ retry: { limit: 11 } }), 'retry.limit'],
-  ['a word that is no reason to retry', traffic({ retry: { on: ['6xx'] } }), 'retry.on'],
+  ['a word that is no reason to retry', traffic({ retry: { httpOn: ['6xx'] } }), 'retry.httpOn'],
   ['a ring that hashes on nothing', traffic({ loadBalancing: { algorithm: 'RingHash' } }), 'hashOn'],
   ['a fault without an end', traffic({ faults: [{ name: 'slow', delay: '1s' }] }), 'until'],
   ['a fault that does nothing', traffic({ faults: [{ name: 'idle', until: '2030-01-01T00:00:00Z' }] }), 'faults'],

@@ -123,3 +123,19 @@ describe('validateSpec', () => {
     });
   });
 });
+
+describe('the names of fields', () => {
+  // kubectl reads YAML 1.1, to which these are booleans: `on: [x]` would arrive as `true: [x]`.
+  const BOOLEANS = /^(y|n|yes|no|on|off|true|false)$/i;
+  const names = (schema: unknown): readonly string[] => {
+    if (schema === null || typeof schema !== 'object') return [];
+    const properties = (schema as { properties?: Record<string, unknown> }).properties ?? {};
+    return [...Object.keys(properties), ...Object.values(schema).flatMap(names)];
+  };
+
+  it.each(KINDS.map(kind => [kind.kind, kind] as const))('of %s are no booleans to kubectl', (_, kind) => {
+    const all = names(kind.spec);
+    expect(all.length).toBeGreaterThan(0);
+    expect(all.filter(name => BOOLEANS.test(name))).toEqual([]);
+  });
+});

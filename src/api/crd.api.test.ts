@@ -111,7 +111,7 @@ describe('the definitions, with a real API server', () => {
     ['a TrafficPolicy for no Service', 'TrafficPolicy', { timeouts: { request: '1s' } }],
     ['a TrafficPolicy for a Pod', 'TrafficPolicy', { targetRef: { kind: 'Pod', name: 'web' } }],
     ['a duration without a unit', 'TrafficPolicy', { targetRef: { name: 'web' }, timeouts: { request: '5' } }],
-    ['a word that is no reason to retry', 'TrafficPolicy', { targetRef: { name: 'web' }, retry: { on: ['6xx'] } }],
+    ['a word that is no reason to retry', 'TrafficPolicy', { targetRef: { name: 'web' }, retry: { httpOn: ['6xx'] } }],
     ['more tries than any server bears', 'TrafficPolicy', { targetRef: { name: 'web' }, retry: { limit: 11 } }],
     [
       'a fault without an end',

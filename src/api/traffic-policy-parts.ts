@@ -46,7 +46,7 @@ export const Retry = Type.Object(
       maximum: 10,
       default: 1,
     }),
-    on: Type.Optional(
+    httpOn: Type.Optional(
       Type.Array(Type.String({ description: 'What is tried again.', pattern: RETRY_ON, maxLength: 16 }), {
         description:
           'What is tried again: `5xx`, `gateway-error` (502 to 504), `connect-failure`, `timeout` (of perTry), a status such as "429" or a range such as "500-504". Absent together with grpcOn: gateway-error and connect-failure.',

@@ -118,7 +118,7 @@ spec:
     perTry: 2s
   retry:
     limit: 2
-    on: [gateway-error, connect-failure]
+    httpOn: [gateway-error, connect-failure]
     grpcOn: [unavailable]
   circuitBreaker:
     consecutiveFailures: 5

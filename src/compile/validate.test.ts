@@ -135,7 +135,12 @@ describe('validateObject refuses', () => {
       'spec.timeouts.perTry',
     ],
     ['no further try at all', 'TrafficPolicy', policy({ retry: { limit: 0 } }), 'spec.retry.limit'],
-    ['a word that is no reason to retry', 'TrafficPolicy', policy({ retry: { on: ['6xx'] } }), 'spec.retry.on[0]'],
+    [
+      'a word that is no reason to retry',
+      'TrafficPolicy',
+      policy({ retry: { httpOn: ['6xx'] } }),
+      'spec.retry.httpOn[0]',
+    ],
     [
       'a gRPC status in capitals',
       'TrafficPolicy',

@@ -216,7 +216,7 @@ class PolicyParser {
     const backoffMs = this.#maybeMs(`${path}.backoff`, written.backoff) ?? 25;
     return retryOf({
       limit: written.limit,
-      on: written.on ?? (written.grpcOn === undefined ? ['gateway-error', 'connect-failure'] : []),
+      on: written.httpOn ?? (written.grpcOn === undefined ? ['gateway-error', 'connect-failure'] : []),
       grpcOn: written.grpcOn ?? [],
       methods: written.methods ?? [],
       maxBodyBytes: written.maxBodyBytes,
