@@ -23,7 +23,7 @@ export interface AppOptions {
   readonly httpPort?: number;
 }
 
-const ports = { http: 8080, grpc: 9090, tcp: 7000, banner: 7025, probed: 7001, udp: 7053 } as const;
+const ports = { http: 8080, grpc: 9090, tcp: 7000, banner: 7025, probed: 7001, mirror: 7002, udp: 7053 } as const;
 
 function deployment(
   options: AppOptions,

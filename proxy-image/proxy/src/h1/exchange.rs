@@ -54,7 +54,7 @@ pub enum Ended {
     },
     /// The client is no longer there.
     ClientGone,
-    /// A reused connection was dead, and the request may be sent again.
+    /// The connection was dead, or its proxy is leaving, and the request may be sent again.
     Stale,
     /// The try failed, and the request's policy wants another after a pause.
     Again {
@@ -302,11 +302,11 @@ impl Exchange<'_> {
 
     /// The upstream ended before its final response was complete.
     fn lost(&mut self, error: Option<&io::Error>) -> Ended {
-        let untouched = self.reused && !self.state.answered && self.request.is_repeatable();
+        let untouched = !self.state.answered && self.request.is_repeatable();
         // A peer proxy ends an idle connection in TLS's own terms before it closes and then serves nothing more on it, so whatever it
         // had not answered it has not passed on either. Any other server may have acted before it closed.
         let refused = error.is_none() && self.upstream.is_mesh();
-        if untouched && (self.traits.idempotent || refused) {
+        if untouched && (refused || (self.reused && self.traits.idempotent)) {
             return Ended::Stale;
         }
         self.again(Failure::Connection).unwrap_or_else(|| self.fail(ErrorReason::Upstream))

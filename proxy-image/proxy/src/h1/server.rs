@@ -298,6 +298,10 @@ impl Connection {
                 }
                 Ended::Stale if stale < STALE => {
                     stale += 1;
+                    // A proxy that ends a connection it has only just taken is leaving: another endpoint, if there is one.
+                    if !reused {
+                        let _ = plan.another();
+                    }
                     pump.rewind();
                 }
                 Ended::Stale => {
