@@ -89,7 +89,7 @@ describe('an operator that dies under load', () => {
             });
             return seen.byBackend['v2']?.count === 20;
           },
-          { deadlineMs: 60_000 },
+          { deadlineMs: 120_000 },
         );
         movedMs = Date.now();
         await killOperator();
@@ -132,7 +132,7 @@ describe('an API server that is away for 30 s', () => {
             });
             return seen.byBackend['v2']?.count === 20;
           },
-          { deadlineMs: 60_000 },
+          { deadlineMs: 120_000 },
         );
       });
       expect(report.failed, JSON.stringify(report.errors)).toBe(0);
