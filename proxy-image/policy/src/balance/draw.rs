@@ -43,6 +43,17 @@ pub(super) fn compare<A>(a: &Node<A>, b: &Node<A>, now_ns: u64, discipline: Disc
     a.load().cost(now_ns, discipline).total_cmp(&b.load().cost(now_ns, discipline))
 }
 
+/// Two different ranks below `count` where there are two.
+pub(super) fn ranks(random: u64, count: usize) -> (usize, usize) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    let first = scaled(random, count);
+    if count == 1 {
+        return (0, 0);
+    }
+    let step = 1 + scaled(random.rotate_left(24), count - 1);
+    (index(first), index((first + step) % count))
+}
+
 /// The upper half of `random` scaled to 0..count without division.
 pub(super) fn scaled(random: u64, count: u32) -> u32 {
     u32::try_from(((random >> 32) * u64::from(count)) >> 32).unwrap_or(0)

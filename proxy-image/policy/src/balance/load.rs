@@ -37,6 +37,8 @@ pub struct Load {
     health: Cell<Health>,
     connect_failures: Cell<u32>,
     last_until: Cell<u64>,
+    /// Until then the server itself asked for patience; no connection changes that.
+    wait_until: Cell<u64>,
     /// Start of slow start; None once over or never begun.
     started_at: Cell<Option<u64>>,
     /// Outcomes of the last while, for the success rate.
@@ -62,6 +64,7 @@ impl Load {
             health: Cell::new(Health::Admitted),
             connect_failures: Cell::new(0),
             last_until: Cell::new(0),
+            wait_until: Cell::new(0),
             started_at: Cell::new(slow_start.then_some(now_ns)),
             member: Cell::new(false),
         }
@@ -88,6 +91,11 @@ impl Load {
             return estimate;
         }
         estimate.max(float(now_ns.saturating_sub(self.progress_at.get())))
+    }
+
+    /// The last estimate itself, which does not fade while nobody asks: how quick the endpoint was when it was last used.
+    pub(super) fn last_rtt_ns(&self) -> f64 {
+        self.rtt_ns.get()
     }
 
     /// Share of failures among recent outcomes, fading with time so that an endpoint left alone is tried again.
@@ -132,9 +140,9 @@ impl Load {
         self.sampled.get().then(|| self.estimate_ns(now_ns))
     }
 
-    /// Whether connecting failed so recently that others go first.
+    /// Whether connecting failed, or the server asked for patience, so recently that others go first.
     pub(super) fn tried_last(&self, now_ns: u64) -> bool {
-        now_ns < self.last_until.get()
+        now_ns < self.last_until.get().max(self.wait_until.get())
     }
 
     /// 1 when the endpoint takes part in every draw, less while it is new.
@@ -188,7 +196,7 @@ impl Load {
 
     /// An endpoint that asked for a pause is tried last until it is over.
     pub(super) fn wait(&self, until_ns: u64) {
-        self.last_until.set(self.last_until.get().max(until_ns));
+        self.wait_until.set(self.wait_until.get().max(until_ns));
     }
 
     /// Counts the outcome; true when the run of failures is long enough for ejection, or the success rate low enough.

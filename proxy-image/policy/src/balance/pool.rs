@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::draw::{Draw, better, compare, index, scaled};
+use super::draw::{Draw, better, compare, index, ranks, scaled};
 use super::hash;
 use super::load::{Health, Load};
 use super::{Discipline, MS, Outcome, Spread, Tuning};
@@ -12,8 +12,10 @@ use crate::model::{Algorithm, Balancing, Endpoint};
 
 /// A zone with this share of its endpoints, per hundred, bears all of its load.
 const ZONE_BEARS: usize = 70;
-/// An endpoint elsewhere is taken only when it is this many times cheaper.
+/// An endpoint elsewhere is taken only when it is this many times quicker,
 const ZONE_FACTOR: f64 = 3.0;
+/// and never for the sake of less than that many times this.
+const ZONE_FLOOR_NS: f64 = 1_000_000.0;
 /// How long a probe's response must go on without failing: long streams end too late to wait for.
 const TRIAL_NS: u64 = 1_000 * MS;
 
@@ -107,6 +109,11 @@ impl<A> Node<A> {
             self.load.set_health(Health::Ejected(now_ns));
             self.shared.probe_at.set(self.shared.probe_at.get().min(now_ns));
         }
+    }
+
+    /// A connection of bytes stands, which is all the success that can be seen of one. It stays in hand.
+    pub fn established(&self, now_ns: u64) {
+        self.judge(Outcome { latency_ns: 0, failed: false }, now_ns);
     }
 
     /// No connection could be made: tried last for a while.
@@ -226,21 +233,14 @@ impl<A: Default> Pool<A> {
         discipline: Discipline,
         excluded: impl Fn(&Endpoint) -> bool,
     ) -> Option<Rc<Node<A>>> {
-        if now_ns >= self.shared.probe_at.get()
-            && let Some(node) = self.due_probe(now_ns, &excluded)
-        {
-            return Some(Rc::clone(node));
-        }
         let draw = Draw { now_ns, random, discipline, key: None };
-        self.draw_from(draw, excluded)
+        self.probe(now_ns, &excluded).or_else(|| self.draw_from(draw, excluded))
     }
 
     /// The same by the algorithm of the resource, for a request.
     pub fn pick_request(&self, draw: Draw, excluded: impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
-        if draw.now_ns >= self.shared.probe_at.get()
-            && let Some(node) = self.due_probe(draw.now_ns, &excluded)
-        {
-            return Some(Rc::clone(node));
+        if let Some(node) = self.probe(draw.now_ns, &excluded) {
+            return Some(node);
         }
         let algorithm = self.shared.spread.borrow().algorithm;
         let usable = |node: &&Rc<Node<A>>| self.is_usable(node, draw.now_ns) && !excluded(&node.endpoint);
@@ -281,16 +281,22 @@ impl<A: Default> Pool<A> {
         if bearing == 0 || bearing * 10_000 < members * ZONE_BEARS * dice {
             return None;
         }
-        let two = |wanted: &dyn Fn(&Rc<Node<A>>) -> bool| {
-            let mut candidates = self.from(draw.random).filter(|node| usable(node) && wanted(node));
-            let first = candidates.next()?;
-            let second = candidates.next().unwrap_or(first);
+        let of_zone = |here: bool| move |node: &&Rc<Node<A>>| usable(node) && local(node) == here;
+        let two = |here: bool| {
+            let count = self.nodes.iter().filter(of_zone(here)).count();
+            let (first, second) = ranks(draw.random, count);
+            let (first, second) = (
+                self.nodes.iter().filter(of_zone(here)).nth(first)?,
+                self.nodes.iter().filter(of_zone(here)).nth(second)?,
+            );
             Some(better(first, second, draw.now_ns, draw.random, draw.discipline))
         };
-        let here = two(&local)?;
-        let Some(there) = two(&|node| !local(node)) else { return Some(Rc::clone(here)) };
-        let cost = |node: &Rc<Node<A>>| node.load.cost(draw.now_ns, draw.discipline);
-        let chosen = if cost(here) > cost(there) * ZONE_FACTOR { there } else { here };
+        let here = two(true)?;
+        let Some(there) = two(false) else { return Some(Rc::clone(here)) };
+        // Latency alone: what is in hand differs between equals all the time, and a zone that has too much of it becomes slow. An endpoint that
+        // nobody has used lately is as quick as it was then.
+        let elsewhere = there.load.last_rtt_ns().max(ZONE_FLOOR_NS);
+        let chosen = if here.load.estimate_ns(draw.now_ns) > elsewhere * ZONE_FACTOR { there } else { here };
         Some(Rc::clone(chosen))
     }
 
@@ -346,13 +352,7 @@ impl<A: Default> Pool<A> {
 
     /// Two different indices where there are two.
     fn draw(&self, random: u64) -> (usize, usize) {
-        let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1);
-        let first = scaled(random, count);
-        if count == 1 {
-            return (0, 0);
-        }
-        let step = 1 + scaled(random.rotate_left(24), count - 1);
-        (index(first), index((first + step) % count))
+        ranks(random, self.nodes.len())
     }
 
     /// Every node once, from a random place.
@@ -362,7 +362,10 @@ impl<A: Default> Pool<A> {
     }
 
     /// The endpoint whose probe is due, now marked as probed.
-    fn due_probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<&Rc<Node<A>>> {
+    fn probe(&self, now_ns: u64, excluded: &impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
+        if now_ns < self.shared.probe_at.get() {
+            return None;
+        }
         for node in &self.nodes {
             if matches!(node.load.health(), Health::Trial(until) if until <= now_ns) {
                 node.readmit(now_ns);
@@ -375,7 +378,7 @@ impl<A: Default> Pool<A> {
             node.load.set_health(Health::Probing);
         }
         self.recount();
-        due
+        due.map(Rc::clone)
     }
 
     /// Everything is ejected, refused or excluded: the cheapest of what was not tried for this request, else the cheapest.

@@ -215,3 +215,85 @@ fn a_zone_that_is_much_slower_than_another_overflows_and_one_that_is_a_little_sl
         assert!(wanted.contains(&share), "{latency} ms against 10: {share}");
     }
 }
+
+/// What leaves the zone of one client at `rate` requests a second, all endpoints answering in about 10 ms, over `requests` requests.
+fn leaving(here: usize, there: usize, rate: u64, seed: u64) -> f64 {
+    let zone = |n: usize| if n < here { "here" } else { "there" }.to_owned();
+    let set: Vec<_> = (0..here + there).map(|n| Arc::new(Endpoint { zone: zone(n), ..endpoint(n) })).collect();
+    let pool = pool(&set, &Balancing { local_zone: "here".to_owned(), ..Balancing::default() });
+    let mut random = Random(seed);
+    let mut under_way: std::collections::VecDeque<(u64, u64, Rc<Node>)> = std::collections::VecDeque::new();
+    let (mut left, requests) = (0, 4_000);
+    for number in 0..requests {
+        // Within half a gap of when it is due.
+        let now = (number * 1_000 + random.next() % 500) * MS / rate.max(1);
+        while under_way.front().is_some_and(|(ends, ..)| *ends <= now) {
+            let (ends, latency_ns, node) = under_way.pop_front().unwrap();
+            node.finish(Outcome { latency_ns, failed: false }, ends);
+        }
+        let node = pick(&pool, now, random.next(), None);
+        left += usize::from(node.endpoint().zone == "there");
+        node.begin(now);
+        let latency = 9 * MS + random.next() % (2 * MS);
+        let at = under_way.partition_point(|(ends, ..)| *ends <= now + latency);
+        under_way.insert(at, (now + latency, latency, node));
+    }
+    left as f64 / requests as f64
+}
+
+#[test]
+fn a_healthy_zone_keeps_its_requests_however_few_or_many_there_are() {
+    for (here, there) in [(4, 4), (2, 20)] {
+        for rate in [1, 10, 100, 1_000] {
+            for seed in [1, 2, 3] {
+                let left = leaving(here, there, rate, seed);
+                assert!(left < 0.01, "{here}/{there} at {rate} a second: {left}, seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn within_a_zone_everybody_has_a_part() {
+    let pool = pool(&zones(), &Balancing { local_zone: "here".to_owned(), ..Balancing::default() });
+    let mut random = Random(9);
+    let mut counts = [0; 4];
+    for _ in 0..4_000 {
+        counts[place(&pool, &pick(&pool, 0, random.next(), None))] += 1;
+    }
+    assert!(counts.iter().all(|count| (850..=1_150).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn a_pause_that_a_server_asked_for_outlives_a_new_connection_and_a_refused_one() {
+    let pool = pool(&endpoints(2), &Balancing::default());
+    pool.nodes()[0].wait(10 * SECOND);
+    pool.nodes()[0].connect_failed(0);
+    pool.nodes()[0].connected();
+    let mut random = Random(6);
+    assert!((0..50).all(|_| place(&pool, &pick(&pool, 10 * SECOND - 1, random.next(), None)) == 1));
+}
+
+#[test]
+fn connections_of_bytes_that_stand_end_a_run_of_refusals_and_a_probe() {
+    let pool = pool(&endpoints(4), &Balancing::default());
+    let node = &pool.nodes()[0];
+    let refuse = |now| {
+        node.begin(now);
+        node.finish(Outcome { latency_ns: MS, failed: true }, now);
+    };
+    for _ in 0..20 {
+        refuse(0);
+        node.begin(0);
+        node.established(0);
+    }
+    assert_eq!(pool.ejected(), 0, "never two in a row");
+    (0..5).for_each(|_| refuse(0));
+    assert_eq!(pool.ejected(), 1);
+    let probe = pool.pick(2 * SECOND, 0, Discipline::LeastPending, |_| false).unwrap();
+    assert_eq!(place(&pool, &probe), 0);
+    probe.begin(2 * SECOND);
+    probe.established(2 * SECOND);
+    assert_eq!(pool.ejected(), 0, "it serves again, with the connection still in hand");
+    assert_eq!(probe.load().pending(), 21);
+}

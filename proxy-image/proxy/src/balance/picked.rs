@@ -96,6 +96,22 @@ impl Picked {
         self.finish(Outcome { latency_ns, failed }, now);
     }
 
+    /// The try failed, and that counts elsewhere: nothing is held for or against the endpoint, but that an answer takes at least as long as this
+    /// one took.
+    pub fn withhold(mut self) {
+        if let State::Answered(_) = self.state {
+            // Slowness was told with the head; a probe under way ends by its trial.
+            self.state = State::Done;
+        }
+        // Otherwise dropped, as a try that its client gave up.
+    }
+
+    /// A connection of bytes stands.
+    pub fn established(&self) {
+        self.connected();
+        self.node.established(now_ns());
+    }
+
     /// The server asked for a pause before the next request; believed up to a bound.
     pub fn wait(&self, pause: Duration) {
         let pause = u64::try_from(pause.min(LONGEST_WAIT).as_nanos()).unwrap_or(u64::MAX);

@@ -140,3 +140,23 @@ fn what_requests_are_told_apart_by_is_known_from_the_first_request_on() {
     let again = balancer.pick_request(now_ns(), Some(7), &[]).unwrap();
     assert_eq!(first.endpoint().address, again.endpoint().address);
 }
+
+#[test]
+fn a_failure_that_counts_elsewhere_makes_an_endpoint_neither_quick_nor_bad() {
+    let balancer = Balancer::fixed(&Arc::new(endpoint(1)));
+    let probe = pick(&balancer).unwrap();
+    let estimate = |picked: &Picked| picked.node().load().estimate_ns(now_ns());
+    let before = estimate(&probe);
+    for answered in [false, true] {
+        for _ in 0..50 {
+            let mut picked = pick(&balancer).unwrap();
+            if answered {
+                picked.respond(now_ns());
+            }
+            picked.withhold();
+        }
+    }
+    assert_eq!((probe.node().load().pending(), balancer.counts()), (1, (1, 0)));
+    assert!(probe.node().load().failure_rate(now_ns()) == 0.0);
+    assert!(estimate(&probe) > before * 0.9, "fifty answers of no time at all: {} of {before}", estimate(&probe));
+}

@@ -19,10 +19,10 @@ impl ConnectionPlan {
         Self { target, picked, series }
     }
 
-    /// The dial succeeded: how long it took is what the balancer learns.
+    /// The dial succeeded.
     pub fn connected(&mut self) {
         if let Some(picked) = &self.picked {
-            picked.connected();
+            picked.established();
         }
     }
 

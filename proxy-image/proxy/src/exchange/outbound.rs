@@ -331,9 +331,10 @@ impl Outbound {
             }
         };
         let delay = injection.map_or(Duration::ZERO, |injection| injection.delay);
+        let key = Cell::new(None);
         let pick = |balancer: &Balancer| {
-            let key = balancer.keyed().and_then(|balancing| hash_key(proxy, &balancing, view));
-            balancer.pick_request(now_ns(), key, &[])
+            key.set(balancer.keyed().and_then(|balancing| hash_key(proxy, &balancing, view)));
+            balancer.pick_request(now_ns(), key.get(), &[])
         };
         match Self::choose(&table, choice, pick) {
             Ok(chosen) => {
@@ -345,7 +346,8 @@ impl Outbound {
                     tally.carried(Carried::Policy(Rc::clone(carry.carrier()), permit));
                     carry
                 });
-                Ok(Plan { target: beside.target.clone(), tally, carry, delay, balancer, tried: Vec::new() })
+                let (target, key) = (beside.target.clone(), key.get());
+                Ok(Plan { target, tally, carry, delay, balancer, key, tried: Vec::new() })
             }
             Err(Unserved { reason, status, route, backend }) => {
                 if let Some((carry, _permit)) = &carried {

@@ -15,7 +15,7 @@ use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::{Direction, ErrorReason, Tally, Target};
 use crate::access_log::{Record, Version};
-use crate::balance::{Balancer, Discipline, now_ns};
+use crate::balance::{Balancer, now_ns};
 use crate::carry::{Carry, Failure};
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, TcpSeries, Tls};
@@ -45,6 +45,8 @@ pub struct Plan {
     /// Waited before anything else: a fault that is injected.
     pub delay: Duration,
     pub(super) balancer: Option<Rc<Balancer>>,
+    /// What it is told apart by, for further tries.
+    pub(super) key: Option<u64>,
     pub(super) tried: Vec<Arc<Endpoint>>,
 }
 
@@ -72,7 +74,7 @@ impl Refused {
 impl Plan {
     /// By no policy, to `target`.
     pub(super) fn new(target: Target, tally: Tally) -> Self {
-        Self { target, tally, carry: None, delay: Duration::ZERO, balancer: None, tried: Vec::new() }
+        Self { target, tally, carry: None, delay: Duration::ZERO, balancer: None, key: None, tried: Vec::new() }
     }
 
     /// There is an endpoint that this request has not failed at, beside the one it goes to now.
@@ -100,7 +102,7 @@ impl Plan {
         if !self.tried.iter().any(|tried| tried.address == failed.address) {
             self.tried.push(Arc::clone(failed));
         }
-        if let Some(picked) = balancer.pick(now_ns(), Discipline::PeakEwma, &self.tried) {
+        if let Some(picked) = balancer.pick_request(now_ns(), self.key, &self.tried) {
             self.target = Target::endpoint(picked.endpoint());
             self.tally.tried_again(picked);
         }
@@ -110,7 +112,7 @@ impl Plan {
     pub fn another(&mut self) -> bool {
         let (Some(balancer), Some(failed)) = (&self.balancer, &self.target.endpoint) else { return false };
         self.tried.push(Arc::clone(failed));
-        let Some(picked) = balancer.pick(now_ns(), Discipline::PeakEwma, &self.tried) else { return false };
+        let Some(picked) = balancer.pick_request(now_ns(), self.key, &self.tried) else { return false };
         if self.tried.iter().any(|tried| tried.address == picked.endpoint().address) {
             return false;
         }

@@ -80,8 +80,10 @@ impl Tally {
     /// A further try goes to another endpoint, or to the same; the one before has failed.
     pub fn tried_again(&mut self, picked: Picked) {
         let breaker = self.has_breaker();
-        if let Some(before) = self.picked.replace(picked) {
-            before.finish_now(!breaker);
+        match self.picked.replace(picked) {
+            Some(before) if breaker => before.withhold(),
+            Some(before) => before.finish_now(true),
+            None => {}
         }
     }
 
@@ -181,10 +183,11 @@ impl Tally {
             record.finish(&self.proxy.access_log, Ended { status: self.status, request_bytes, response_bytes, error });
         }
         counted.series.finish(Response { status: self.status, grpc, classification, error }, latency);
-        let breaker = self.has_breaker();
-        if let (Some(picked), Some(failed)) = (self.picked.take(), failed) {
-            // A route that always fails must not eject the endpoints that serve the others.
-            picked.finish(Outcome { latency_ns: latency, failed: failed && !breaker }, now);
+        match (self.picked.take(), failed) {
+            // A route that always fails must not eject the endpoints that serve the others, nor make them look quick.
+            (Some(picked), Some(true)) if self.has_breaker() => picked.withhold(),
+            (Some(picked), Some(failed)) => picked.finish(Outcome { latency_ns: latency, failed }, now),
+            _ => {}
         }
         if let Some(Carried::Policy(carrier, _permit)) = self.carried.take() {
             // A server that asks for less is as much in trouble as one that fails.
