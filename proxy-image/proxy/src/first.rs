@@ -116,9 +116,19 @@ pub async fn first(stream: &TcpStream, session: &Rc<Session>, protocol: Protocol
         let mut upstream = proxy.dial_for(&plan, preamble::Protocol::Opaque).await.ok()?;
         plan.connected();
         let mut received = Buffer::default();
-        let read = poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;
-        // A server that ends without a word has decided; a peer proxy may only have refused bytes where HTTP is to come.
-        (read > 0 || !upstream.is_mesh()).then_some(Early { upstream, received, plan })
+        loop {
+            let read = poll_fn(|context| received.poll_fill(&mut upstream, context)).await.ok()?;
+            match detect::is_http_server(received.bytes()) {
+                // Its client is to be served as HTTP, forged headers and all: what was dialled is let go.
+                Some(true) => return None,
+                None if read > 0 => {}
+                // A server that ends without a word has decided; a peer proxy may only have refused bytes where HTTP is to come.
+                _ => {
+                    let spoke = !received.is_empty();
+                    return (spoke || !upstream.is_mesh()).then_some(Early { upstream, received, plan });
+                }
+            }
+        }
     };
     tokio::select! {
         biased;

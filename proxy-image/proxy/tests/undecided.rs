@@ -98,3 +98,38 @@ fn a_line_that_becomes_http_after_its_time_is_cut_before_its_end() {
         }
     });
 }
+
+/// An HTTP/2 server that says its SETTINGS before its client has spoken, as RFC 9113 3.4 allows, and answers with the `weft-client-id` that it got.
+async fn eager() -> App {
+    App::start(|stream| async move {
+        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let seen = request.headers().get("weft-client-id").map_or("", |value| value.to_str().unwrap());
+            let response = http::Response::builder().header("x-seen", seen).body(()).unwrap();
+            respond.send_response(response, true).unwrap();
+        }
+    })
+    .await
+}
+
+#[test]
+fn a_client_that_lets_an_http2_server_speak_first_cannot_forge_who_it_is() {
+    run(async {
+        let app = eager().await;
+        let pair = Pair::start(app.address);
+        meant_for(&pair, Direction::Inbound);
+        for patience in [0, 200] {
+            let stream = TcpStream::connect(pair.server.inbound).await.unwrap();
+            // Past the time in which the proxy lets a server speak.
+            tokio::time::sleep(Duration::from_millis(patience)).await;
+            let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+            tokio::task::spawn_local(async move {
+                let _ = connection.await;
+            });
+            let request = http::Request::get("http://app/").header("weft-client-id", "spiffe://forged/ns/a/sa/b");
+            let (response, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+            let response = response.await.unwrap();
+            assert_eq!(response.headers()["x-seen"], "", "after {patience} ms");
+        }
+    });
+}

@@ -3,9 +3,11 @@
 mod guard;
 mod hello;
 mod line;
+mod server;
 
 pub use guard::{FirstLine, Piece};
 pub use hello::offers_mesh;
+pub use server::is_http_server;
 
 /// The verdict on a connection's first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
