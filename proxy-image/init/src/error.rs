@@ -17,14 +17,14 @@ pub enum InitError {
     },
     /// No netlink socket.
     #[error(
-        "the kernel offers no netfilter netlink: {0}. This node cannot redirect from inside a pod; install the CNI plugin instead"
+        "the kernel offers no netfilter netlink: {0}. This node cannot redirect from inside a pod: run the pod on another, or leave it out with weft.dev/inject: disabled"
     )]
     Socket(#[source] io::Error),
     /// Missing capability.
     #[error(
         "not permitted to write nftables rules: the init container needs the capability NET_ADMIN \
          (securityContext.capabilities.add: [NET_ADMIN], runAsUser: 0). Where the namespace's Pod Security level forbids it, \
-         install the CNI plugin instead or label the namespace pod-security.kubernetes.io/enforce=privileged"
+         label the namespace pod-security.kubernetes.io/enforce=privileged"
     )]
     NotPermitted,
     /// The kernel refused the rules.
