@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type ApiOnly, apiOnly, clusterDown } from '../../e2e/cluster/index.ts';
+import { KINDS } from '../../src/api/index.ts';
 import { ensureComponent } from '../components/build.ts';
 import { helm } from './helm.ts';
 
@@ -107,7 +108,12 @@ test('without cert-manager the default values are refused before anything is cre
 test('every sample is accepted, and so is what kustomize builds', async () => {
   await kubectl('create', 'namespace', 'demo');
   const samples = await kubectl('apply', '--dry-run=server', '-k', join(root, 'config/samples'), '-o', 'name');
-  expect(samples.trim().split('\n')).toHaveLength(5);
+  const listed = parse(await readFile(join(root, 'config/samples/kustomization.yaml'), 'utf8')) as {
+    resources: readonly string[];
+  };
+  // One of every kind of ours, each in a file of its own.
+  expect(listed.resources.length).toBe(KINDS.length);
+  expect(samples.trim().split('\n')).toHaveLength(listed.resources.length);
   // cert-manager's kinds are not known here.
   const objects = (await kubectl('kustomize', join(root, 'config/default')))
     .split(/^---$/m)
