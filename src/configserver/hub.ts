@@ -163,6 +163,14 @@ export function createHub(options: HubOptions): Hub {
       case 'nack':
         answer(proxy, message.nonce, message.reason.slice(0, 1_024));
         break;
+      case 'leaf':
+        proxy.leaf = {
+          generation: message.generation.slice(0, MAX_NAME_LENGTH),
+          notAfterMs: message.notAfterMs,
+          skewMs: message.clockMs - nowMs(),
+        };
+        registry.touch();
+        break;
     }
     pump(proxy, pumping);
   }

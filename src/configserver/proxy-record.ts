@@ -4,7 +4,7 @@
 // but itself), disconnected (no transport; slots stay, for the proxy goes on enforcing what it holds). A new stream of the same pod takes the
 // place of the record.
 import type { AppError } from '../kernel/index.ts';
-import type { Who } from '../model/index.ts';
+import type { ProxyLeaf, Who } from '../model/index.ts';
 import type { Frame, Frames } from './frames.ts';
 import { type Waiting, createWaiting, enqueue, takeNext } from './send-order.ts';
 import { REMOVED, type Slot, deltaBase } from './slot.ts';
@@ -22,6 +22,7 @@ export interface ProxyRecord {
   readonly proxyVersion: string;
   readonly connectedAtMs: number;
   lastHeardMs: number;
+  leaf: ProxyLeaf | undefined;
   disconnectedAtMs: number | undefined;
   transport: Transport | undefined;
   readonly slots: Map<string, Slot>;
@@ -56,6 +57,7 @@ export function newProxyRecord(proxy: NewProxy): ProxyRecord {
     proxyVersion: proxy.proxyVersion,
     connectedAtMs: proxy.nowMs,
     lastHeardMs: proxy.nowMs,
+    leaf: undefined,
     disconnectedAtMs: undefined,
     transport: proxy.transport,
     slots: new Map(),

@@ -123,9 +123,9 @@ function displayName(proxy: ProxyRecord): string {
 }
 
 function stateOf(proxy: ProxyRecord, nowMs: number): ProxyState {
-  const { who, podUid, proxyVersion, connectedAtMs, lastHeardMs } = proxy;
+  const { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, leaf } = proxy;
   const resources = [...proxy.slots.values()].map(heldOf).toSorted((left, right) => compareText(left.name, right.name));
-  return { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, silent: isSilent(proxy, nowMs), resources };
+  return { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, silent: isSilent(proxy, nowMs), resources, leaf };
 }
 
 function heldOf(slot: Slot): ProxyState['resources'][number] {

@@ -35,6 +35,9 @@ export interface LoadedIssuer {
 export interface TrustedRoots {
   readonly trustDomain: string;
   readonly anchorsDer: readonly Uint8Array[];
+  /** The generation that signs now; empty while there is none. */
+  readonly issuer: string;
+  readonly leafDurationMs: number;
 }
 
 /** The model's IssuerStore, and how it is fed. */
@@ -108,7 +111,12 @@ function nextEntry(wanted: MeshIdentity, held: Entry | undefined, nowMs: number,
   const anchors = [...issuerAnchors, ...extraAnchors(wanted, refuse)].filter(
     anchor => anchor.ca && nowMs < anchor.validToDate.getTime(),
   );
-  return { issuer, issuerAnchors, trust: { trustDomain, anchorsDer: sortedDer(anchors) } };
+  const { generation = '', leafDurationMs = wanted.leafDurationMs } = issuer ?? {};
+  return {
+    issuer,
+    issuerAnchors,
+    trust: { trustDomain, anchorsDer: sortedDer(anchors), issuer: generation, leafDurationMs },
+  };
 }
 
 type IssuerPart = Pick<Entry, 'issuer' | 'issuerAnchors'> & { readonly trustDomain: string };

@@ -43,6 +43,16 @@ export interface ProxyState {
   /** It owes an answer for 30 s, or its stream ended so long ago. A stream on which nothing was to be said is not silent: pings keep it honest. */
   readonly silent: boolean;
   readonly resources: readonly HeldResource[];
+  /** The certificate that it has said to hold; undefined before that, and for proxies that are too old to say. */
+  readonly leaf: ProxyLeaf | undefined;
+}
+
+export interface ProxyLeaf {
+  /** Issuer Secret that signed it. */
+  readonly generation: string;
+  readonly notAfterMs: number;
+  /** The proxy's clock minus ours when it said so, time under way included. */
+  readonly skewMs: number;
 }
 
 export interface HeldResource {
@@ -92,4 +102,7 @@ export interface Issuer {
 export interface TrustInput {
   readonly trustDomain: string;
   readonly anchorsDer: readonly Uint8Array[];
+  /** The generation that signs now; empty while there is none. */
+  readonly issuer: string;
+  readonly leafDurationMs: number;
 }

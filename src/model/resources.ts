@@ -284,6 +284,10 @@ export interface Endpoint {
 
 export interface Trust {
   readonly domains: readonly TrustDomain[];
+  /** Generation that signs now: proxies with a leaf of another one ask anew. Empty: they wait until their leaf is due. */
+  readonly issuer: string;
+  /** Over which they spread that. */
+  readonly renewWithinMs: number;
 }
 
 export interface TrustDomain {

@@ -36,7 +36,8 @@ test.each([
 
 test('the configuration of a proxy compares what it holds with what is compiled now', () => {
   const key = objectKey({ group: 'split.smi-spec.io', kind: 'TrafficSplit', namespace: 'demo', name: 'web' });
-  const trust = { domains: [{ mesh: 'default', trustDomain: 'cluster.local', anchors: [new Uint8Array([1, 2])] }] };
+  const domain = { mesh: 'default', trustDomain: 'cluster.local', anchors: [new Uint8Array([1, 2])] };
+  const trust = { domains: [domain], issuer: 'weft-issuer-default-1', renewWithinMs: 0 };
   const config = {
     ...ports().config,
     resource: (_: unknown, name: string) =>
@@ -61,7 +62,11 @@ test('the configuration of a proxy compares what it holds with what is compiled 
       derivedFrom: [{ object: key, generation: 3 }],
       body: {
         kind: 'trust',
-        trust: { domains: [{ mesh: 'default', trustDomain: 'cluster.local', anchors: ['AQI='] }] },
+        trust: {
+          domains: [{ mesh: 'default', trustDomain: 'cluster.local', anchors: ['AQI='] }],
+          issuer: 'weft-issuer-default-1',
+          renewWithinMs: 0,
+        },
       },
     },
     {

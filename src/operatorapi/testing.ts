@@ -38,6 +38,7 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
     connectedAtMs: NOW_MS - 60_000,
     lastHeardMs: NOW_MS,
     silent: false,
+    leaf: undefined,
     resources: [{ name: 'workload', ackedVersion: 'v1', sentVersion: 'v1', nackReason: undefined }],
     ...changes,
   };

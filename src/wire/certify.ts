@@ -14,6 +14,8 @@ export interface CertifyResponse {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly identity: string;
+  /** Issuer Secret that signed. */
+  readonly generation: string;
 }
 
 export function decodeCertifyRequest(bytes: Uint8Array): Result<CertifyRequest, string> {
@@ -26,12 +28,19 @@ export function decodeCertifyRequest(bytes: Uint8Array): Result<CertifyRequest, 
 }
 
 /** Times are whole seconds on the wire; the validity is never told longer than it is. */
-export function encodeCertifyResponse({ chainDer, notBeforeMs, notAfterMs, identity }: CertifyResponse): Uint8Array {
+export function encodeCertifyResponse({
+  chainDer,
+  generation,
+  notBeforeMs,
+  notAfterMs,
+  identity,
+}: CertifyResponse): Uint8Array {
   const message = create(CertifyResponseSchema, {
     chain: chainDer.map(der => Uint8Array.from(der)),
     notBefore: BigInt(Math.ceil(notBeforeMs / 1000)),
     notAfter: BigInt(Math.floor(notAfterMs / 1000)),
     identity,
+    generation,
   });
   return toBinary(CertifyResponseSchema, message);
 }

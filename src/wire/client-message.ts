@@ -13,7 +13,8 @@ export type ClientMessage =
   | { readonly kind: 'subscribe'; readonly names: readonly string[] }
   | { readonly kind: 'unsubscribe'; readonly names: readonly string[] }
   | { readonly kind: 'ack'; readonly nonce: bigint }
-  | { readonly kind: 'nack'; readonly nonce: bigint; readonly resource: string; readonly reason: string };
+  | { readonly kind: 'nack'; readonly nonce: bigint; readonly resource: string; readonly reason: string }
+  | { readonly kind: 'leaf'; readonly generation: string; readonly notAfterMs: number; readonly clockMs: number };
 
 /** Reads what a proxy sent; the error says what cannot be understood. */
 export function decodeClientMessage(bytes: Uint8Array): Result<ClientMessage, string> {
@@ -41,6 +42,10 @@ export function decodeClientMessage(bytes: Uint8Array): Result<ClientMessage, st
           resource: kind.value.resource,
           reason: kind.value.reason,
         });
+      case 'leaf': {
+        const { generation, notAfter, clockMs } = kind.value;
+        return ok({ kind: 'leaf', generation, notAfterMs: Number(notAfter) * 1_000, clockMs: Number(clockMs) });
+      }
       case undefined:
       default:
         return err('a ClientMessage says nothing that is known');
@@ -70,6 +75,11 @@ function kindOf(message: ClientMessage): NonNullable<MessageInitShape<typeof Cli
       return { case: 'unsubscribe', value: { names: [...message.names] } };
     case 'ack':
       return { case: 'ack', value: { nonce: message.nonce } };
+    case 'leaf': {
+      const { generation, notAfterMs, clockMs } = message;
+      const notAfter = BigInt(Math.floor(notAfterMs / 1_000));
+      return { case: 'leaf', value: { generation, notAfter, clockMs: BigInt(clockMs) } };
+    }
     case 'nack':
     default:
       return {

@@ -76,7 +76,8 @@ function bodyOf(resource: Exclude<pb.Upsert['resource'], { case: 'endpointsDelta
       return { kind: 'workload', workload: workloadOf(resource.value) };
     case 'trust': {
       const domains = resource.value.domains.map(({ mesh, trustDomain, anchors }) => ({ mesh, trustDomain, anchors }));
-      return { kind: 'trust', trust: { domains } };
+      const { issuer, renewWithinMs } = resource.value;
+      return { kind: 'trust', trust: { domains, issuer, renewWithinMs: Number(renewWithinMs) } };
     }
     case 'outbound':
       return { kind: 'outbound', outbound: outboundOf(resource.value) };

@@ -273,8 +273,10 @@ function endpointOf(endpoint: Endpoint): Init<typeof EndpointSchema> {
   return { ...endpoint, transport: TRANSPORTS[endpoint.transport], labels: labelsOf(endpoint.labels) };
 }
 
-function trustOf({ domains }: Trust): Init<typeof TrustSchema> {
+function trustOf({ domains, issuer, renewWithinMs }: Trust): Init<typeof TrustSchema> {
   return {
+    issuer,
+    renewWithinMs: BigInt(renewWithinMs),
     domains: domains.map(({ mesh, trustDomain, anchors }) => ({
       mesh,
       trustDomain,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prost::Message;
 use weft_policy::model::{Outbound, Workload};
 
-use crate::convert::{ConvertError, Domains, delta};
+use crate::convert::{ConvertError, Trusted, delta};
 use crate::handle::Shared;
 use crate::store::{EndpointsChange, Nack, Store, TRUST, WORKLOAD};
 use crate::trust;
@@ -85,7 +85,7 @@ fn apply_upsert(shared: &Shared, nonce: u64, upsert: Upsert) -> Result<(), Refus
             shared.store().set_workload(workload, version, nonce);
         }
         (Name::Trust, Resource::Trust(wire)) => {
-            trust::received(shared, Domains::try_from(wire)?.0);
+            trust::received(shared, Trusted::try_from(wire)?);
             shared.store().set_trust_version(version, nonce);
         }
         (Name::Outbound(address), Resource::Outbound(wire)) => {

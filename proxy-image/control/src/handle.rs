@@ -60,13 +60,19 @@ impl Shared {
     pub(crate) fn publish_credentials(&self) {
         let Some(leaf) = self.leaf.borrow().clone() else { return };
         let trust_domains = self.trust.borrow().domains(trust_domain(&leaf.identity).unwrap_or_default());
-        let Leaf { certified_key, identity, not_after } = leaf;
+        let Leaf { certified_key, identity, not_after, .. } = leaf;
         self.credentials.send_replace(Some(Arc::new(Credentials {
             certified_key,
             identity,
             not_after,
             trust_domains,
         })));
+    }
+
+    /// Has the operator told which certificate is in hand, now and at the beginning of every stream.
+    pub(crate) fn tell_leaf(&self) {
+        self.store().outbox.leaf = true;
+        self.outgoing.notify_one();
     }
 
     async fn sweep(self: Arc<Self>, every: Duration) {

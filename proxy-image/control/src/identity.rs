@@ -7,6 +7,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use tokio::sync::watch;
 
 use crate::backoff::{Backoff, between, jitter};
 use crate::config::ControlConfig;
@@ -26,6 +27,8 @@ pub(crate) struct Leaf {
     pub(crate) certified_key: Arc<CertifiedKey>,
     pub(crate) identity: Arc<str>,
     pub(crate) not_after: SystemTime,
+    /// Names the issuer that signed it; empty when the operator did not say.
+    pub(crate) generation: String,
 }
 
 /// Keeps a certificate for as long as the task runs. A failed renewal keeps the one in hand.
@@ -41,11 +44,14 @@ pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
                 shared.store().stats.certificates += 1;
                 shared.leaf.send_replace(Some(leaf));
                 shared.publish_credentials();
-                let orphaned = async { drop(trust.wait_for(|trust| !in_hand_chains(&shared, trust)).await) };
+                shared.tell_leaf();
+                let mut roots = trust.clone();
+                let orphaned = async { drop(roots.wait_for(|trust| !in_hand_chains(&shared, trust)).await) };
                 tokio::select! {
                     () = tokio::time::sleep(delay) => {}
                     // The roots were replaced and nobody believes in this certificate any more.
                     () = orphaned => tokio::time::sleep(backoff.next(jitter())).await,
+                    () = superseded(&shared, &mut trust) => {}
                 }
             }
             Err(error) => {
@@ -58,6 +64,22 @@ pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
                 }
                 tokio::time::sleep(delay).await;
             }
+        }
+    }
+}
+
+/// Ends at a random time within what the operator allows since another issuer signs than that of the certificate in hand.
+async fn superseded(shared: &Shared, trust: &mut watch::Receiver<Arc<Trust>>) {
+    let of_hand = |trust: &Trust| shared.leaf.borrow().as_ref().and_then(|leaf| trust.superseded(&leaf.generation));
+    loop {
+        let Ok(within) = trust.wait_for(|trust| of_hand(trust).is_some()).await.map(|trust| of_hand(&trust)) else {
+            // The handle is gone, and this task with it.
+            return std::future::pending().await;
+        };
+        tokio::time::sleep(within.unwrap_or_default().mul_f64(jitter()).max(RENEW_AT_MOST_EVERY)).await;
+        // Replaced again meanwhile, or set back: an abort needs no new certificate.
+        if of_hand(&trust.borrow()).is_some() {
+            return;
         }
     }
 }
@@ -109,6 +131,7 @@ fn verify(response: CertifyResponse, key: &KeyPair, trust: &Trust) -> Result<Lea
         certified_key: Arc::new(certified_key),
         identity: response.identity.into(),
         not_after: UNIX_EPOCH + Duration::from_secs(not_after),
+        generation: response.generation,
     })
 }
 

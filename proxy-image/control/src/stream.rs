@@ -4,7 +4,7 @@
 //! go on side by side: an operator that has nothing new sends not even headers, and subscriptions must reach it all the same.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +17,7 @@ use crate::connect::{bearer, connect};
 use crate::error::ControlError;
 use crate::handle::Shared;
 use crate::store::Outbox;
+use crate::wire::config as wire;
 use crate::wire::config::client_message::Kind;
 use crate::wire::config::config_service_client::ConfigServiceClient;
 use crate::wire::config::{Ack, ClientMessage, HeldResource, Hello, Nack, Subscribe, Unsubscribe};
@@ -90,6 +91,7 @@ async fn serve(shared: &Shared, config: &ControlConfig) -> Result<std::convert::
 fn begin(shared: &Shared, config: &ControlConfig) -> Kind {
     let mut store = shared.store();
     store.begin_stream();
+    store.outbox.leaf = true;
     shared.outgoing.notify_one();
     let held = store.versions().into_iter().map(|(name, version)| HeldResource { name, version }).collect();
     Kind::Hello(Hello { proxy_version: config.proxy_version.to_owned(), protocol: PROTOCOL, held })
@@ -100,12 +102,25 @@ async fn write(shared: &Shared, sender: &mpsc::Sender<ClientMessage>) {
     loop {
         shared.outgoing.notified().await;
         let outbox = std::mem::take(&mut shared.store().outbox);
-        for kind in kinds(outbox) {
+        let leaf = outbox.leaf.then(|| leaf(shared)).flatten();
+        for kind in leaf.into_iter().chain(kinds(outbox)) {
             if sender.send(message(kind)).await.is_err() {
                 return;
             }
         }
     }
+}
+
+/// None while there is no certificate, or when the operator did not say who signed it: one that is too old to be told, too.
+fn leaf(shared: &Shared) -> Option<Kind> {
+    let leaf = shared.leaf.borrow();
+    let leaf = leaf.as_ref().filter(|leaf| !leaf.generation.is_empty())?;
+    let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some(Kind::Leaf(wire::Leaf {
+        generation: leaf.generation.clone(),
+        not_after: i64::try_from(since(leaf.not_after).as_secs()).unwrap_or(i64::MAX),
+        clock_ms: i64::try_from(since(SystemTime::now()).as_millis()).unwrap_or(i64::MAX),
+    }))
 }
 
 /// Unsubscribe goes before subscribe: a name in both was let go and is wanted anew, from nothing.

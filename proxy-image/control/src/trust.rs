@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::config::TrustSource;
+use crate::convert::Trusted;
 use crate::handle::Shared;
 use crate::types::TrustDomain;
 
@@ -17,19 +19,29 @@ pub(crate) struct Trust {
     injected: Vec<CertificateDer<'static>>,
     file: Vec<CertificateDer<'static>>,
     stream: Vec<TrustDomain>,
+    issuer: String,
+    renew_within: Duration,
 }
 
 impl Trust {
     pub(crate) fn new(source: &TrustSource) -> Self {
         let injected = source.pem.as_deref().map(|pem| certificates(pem.as_bytes())).unwrap_or_default();
         let file = source.file.as_deref().map(read).unwrap_or_default();
-        Self { injected, file, stream: Vec::new() }
+        Self { injected, file, ..Self::default() }
     }
 
     /// The domains to believe in. Roots from file or injection carry no name: they are those of the proxy's own domain.
+    ///
+    /// The mounted file counts beside what the stream said, as for the operator's own certificate: a proxy that is cut off while the
+    /// root is replaced goes on believing its peers.
     pub(crate) fn domains(&self, own_trust_domain: &str) -> Vec<TrustDomain> {
         if !self.stream.is_empty() {
-            return self.stream.clone();
+            let mut domains = self.stream.clone();
+            if let Some(own) = domains.iter_mut().find(|domain| domain.trust_domain == own_trust_domain) {
+                let more = self.file.iter().filter(|root| !own.anchors.contains(root)).cloned().collect::<Vec<_>>();
+                own.anchors.extend(more);
+            }
+            return domains;
         }
         let anchors = self.mounted().to_vec();
         vec![TrustDomain { mesh: String::new(), trust_domain: own_trust_domain.to_owned(), anchors }]
@@ -48,6 +60,12 @@ impl Trust {
         roots(&anchors)
     }
 
+    /// How long a certificate of this generation may still wait for its successor; None: until it is due.
+    pub(crate) fn superseded(&self, generation: &str) -> Option<Duration> {
+        let other = !self.issuer.is_empty() && !generation.is_empty() && self.issuer != generation;
+        other.then_some(self.renew_within)
+    }
+
     fn mounted(&self) -> &[CertificateDer<'static>] {
         if self.file.is_empty() { &self.injected } else { &self.file }
     }
@@ -61,13 +79,18 @@ pub(crate) fn roots(anchors: &[CertificateDer<'static>]) -> RootCertStore {
 }
 
 /// The trust resource of the stream.
-pub(crate) fn received(shared: &Shared, domains: Vec<TrustDomain>) {
-    shared.trust.send_modify(|trust| Arc::make_mut(trust).stream = domains);
+pub(crate) fn received(shared: &Shared, trusted: Trusted) {
+    shared.trust.send_modify(|trust| {
+        let trust = Arc::make_mut(trust);
+        trust.stream = trusted.domains;
+        trust.issuer = trusted.issuer;
+        trust.renew_within = trusted.renew_within;
+    });
     shared.publish_credentials();
 }
 
 /// Looks at the file for ever. A file that is gone or empty for a moment changes nothing: ConfigMaps are swapped by symlink.
-pub(crate) async fn poll(shared: Arc<Shared>, source: TrustSource, every: std::time::Duration) {
+pub(crate) async fn poll(shared: Arc<Shared>, source: TrustSource, every: Duration) {
     let Some(path) = source.file else { return };
     loop {
         tokio::time::sleep(every).await;

@@ -9,6 +9,8 @@ import { renderOutbound } from './outbound.ts';
 import { originsOf } from './refs.ts';
 import { renderWorkload } from './workload.ts';
 
+const MAX_RENEW_WITHIN_MS = 300_000;
+
 /**
  * The resource of this name as the asker is to have it; undefined when there is none: the name means nothing, the pod has no mesh, the address is
  * unknown. Depends on the view alone, except for `workload`.
@@ -31,7 +33,14 @@ function renderedTrust({ world }: Plan, { view }: Who): Resource | undefined {
   const trust = world.options.trust.get(view.mesh);
   if (trust === undefined) return undefined;
   const domain = { mesh: view.mesh, trustDomain: trust.trustDomain, anchors: trust.anchorsDer };
-  return resource('trust', { kind: 'trust', trust: { domains: [domain] } });
+  const { issuer, leafDurationMs } = trust;
+  const renewWithinMs = renewWithin(leafDurationMs);
+  return resource('trust', { kind: 'trust', trust: { domains: [domain], issuer, renewWithinMs } });
+}
+
+/** A new issuer is asked by all proxies of a mesh: spread, but soon enough that a person who replaces one can wait for the end. */
+function renewWithin(leafDurationMs: number): number {
+  return Math.min(MAX_RENEW_WITHIN_MS, Math.floor(leafDurationMs / 10));
 }
 
 function renderedOutbound(plan: Plan, { view }: Who, rest: string): Resource | undefined {

@@ -21,7 +21,17 @@ export const OPTIONS: CompileOptions = {
   nowMs: Date.parse('2026-01-02T03:04:05Z'),
   clusterDomain: 'cluster.local',
   controlNamespace: 'weft-system',
-  trust: new Map([['default', { trustDomain: 'cluster.local', anchorsDer: [new Uint8Array([1, 2, 3])] }]]),
+  trust: new Map([
+    [
+      'default',
+      {
+        trustDomain: 'cluster.local',
+        anchorsDer: [new Uint8Array([1, 2, 3])],
+        issuer: 'weft-issuer-default-1',
+        leafDurationMs: 86_400_000,
+      },
+    ],
+  ]),
 };
 
 const TOP_LEVEL = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status', 'addressType', 'ports', 'endpoints']);

@@ -93,7 +93,14 @@ function anEndpoint(overrides: Partial<Endpoint>): Endpoint {
 
 function bodyOf(name: string, text: string): ResourceBody {
   if (name === 'trust')
-    return { kind: 'trust', trust: { domains: [{ mesh: 'default', trustDomain: text, anchors: [] }] } };
+    return {
+      kind: 'trust',
+      trust: {
+        domains: [{ mesh: 'default', trustDomain: text, anchors: [] }],
+        issuer: 'weft-issuer-default-1',
+        renewWithinMs: 0,
+      },
+    };
   if (name.startsWith('endpoints/'))
     return { kind: 'endpoints', endpoints: { endpoints: [anEndpoint({ podUid: text })], balancing: undefined } };
   if (name.startsWith('outbound/')) {

@@ -15,7 +15,7 @@ const aResource = (name: string, version: string): Resource => ({
   name,
   version,
   derivedFrom: [],
-  body: { kind: 'trust', trust: { domains: [] } },
+  body: { kind: 'trust', trust: { domains: [], issuer: '', renewWithinMs: 0 } },
 });
 
 /** A compiler whose plan is a counter: what it renders says which compilation it comes from. */

@@ -31,7 +31,8 @@ describe('decide', () => {
   beforeAll(async () => {
     pem = (await makeCa({ commonName: 'root', nowMs: Date.now(), validForMs: 3_600_000 })).certificatePem;
     const read = readCertificates(pem);
-    trust = { trustDomain: 'cluster.local', anchorsDer: read.ok ? read.value.map(({ raw }) => raw) : [] };
+    const anchorsDer = read.ok ? read.value.map(({ raw }) => raw) : [];
+    trust = { trustDomain: 'cluster.local', anchorsDer, issuer: 'weft-issuer-default-1', leafDurationMs: 60_000 };
   });
   const decideFor = (input: Partial<BundleInput>) =>
     decide({ namespace: 'demo', facts: aNamespace(), hasProxies: false, trust, current: undefined, ...input });

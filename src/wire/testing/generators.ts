@@ -197,6 +197,8 @@ const outbound: fc.Arbitrary<Outbound> = fc.record({
 
 const trust = fc.record({
   domains: few(fc.record({ mesh: text, trustDomain: text, anchors: few(fc.uint8Array({ maxLength: 8 })) })),
+  issuer: text,
+  renewWithinMs: fc.nat(),
 });
 
 export const body: fc.Arbitrary<ResourceBody> = fc.oneof(
@@ -207,6 +209,12 @@ export const body: fc.Arbitrary<ResourceBody> = fc.oneof(
 );
 
 export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constant('leaf' as const),
+    generation: text,
+    notAfterMs: fc.nat().map(seconds => seconds * 1_000),
+    clockMs: fc.nat(),
+  }),
   fc.record({
     kind: fc.constant('hello' as const),
     proxyVersion: text,

@@ -18,6 +18,6 @@ mod tests;
 
 pub(crate) use endpoints::delta;
 pub(crate) use error::ConvertError;
-pub(crate) use trust::Domains;
+pub(crate) use trust::Trusted;
 
 use error::{At, missing};

@@ -1,5 +1,7 @@
 //! The roots that this pod believes in.
 
+use std::time::Duration;
+
 use rustls_pki_types::CertificateDer;
 
 use super::error::{each, invalid};
@@ -7,17 +9,28 @@ use super::{At, ConvertError, missing};
 use crate::types::TrustDomain;
 use crate::wire::config as wire;
 
-/// Domains in the order given: the proxy's own first.
-pub struct Domains(pub Vec<TrustDomain>);
+/// What the operator says of trust.
+pub struct Trusted {
+    /// In the order given: the proxy's own first.
+    pub domains: Vec<TrustDomain>,
+    /// The generation that signs now; empty when the operator does not say.
+    pub issuer: String,
+    /// Over which the proxies of the mesh spread their requests when another one signs.
+    pub renew_within: Duration,
+}
 
-impl TryFrom<wire::Trust> for Domains {
+impl TryFrom<wire::Trust> for Trusted {
     type Error = ConvertError;
 
     fn try_from(wire: wire::Trust) -> Result<Self, ConvertError> {
         if wire.domains.is_empty() {
             return Err(missing("domains"));
         }
-        each("domains", wire.domains, TrustDomain::try_from).map(Self)
+        Ok(Self {
+            domains: each("domains", wire.domains, TrustDomain::try_from)?,
+            issuer: wire.issuer,
+            renew_within: Duration::from_millis(wire.renew_within_ms),
+        })
     }
 }
 

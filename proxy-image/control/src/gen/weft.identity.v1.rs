@@ -21,6 +21,9 @@ pub struct CertifyResponse {
     /// The identity that was certified: spiffe://<trust domain>/ns/<namespace>/sa/<service account>
     #[prost(string, tag = "4")]
     pub identity: ::prost::alloc::string::String,
+    /// Names the issuer that signed; compared with Trust.issuer, told back in Leaf.
+    #[prost(string, tag = "5")]
+    pub generation: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod identity_service_client {

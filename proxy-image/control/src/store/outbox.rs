@@ -20,6 +20,8 @@ pub(crate) struct Outbox {
     pub(crate) unsubscribe: BTreeSet<String>,
     pub(crate) acks: Vec<u64>,
     pub(crate) nacks: Vec<Nack>,
+    /// The certificate in hand is to be told.
+    pub(crate) leaf: bool,
 }
 
 impl Outbox {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::operator::{Certify, Operator};
 use super::pki::Pki;
+use super::resources::trust_with_issuer;
 use super::{Folder, IDENTITY, config, soon};
 use crate::handle::Control;
+use crate::wire::config::client_message::Kind;
 
 type Spoil = fn(&mut Certify);
 
@@ -76,4 +78,46 @@ async fn a_certificate_that_peers_would_refuse_is_not_taken() {
         }
         soon("good certificate", || control.credentials().borrow().is_some()).await;
     }
+}
+
+/// The next certificate that is told, past everything else.
+async fn told(link: &mut super::operator::Link) -> String {
+    loop {
+        if let Kind::Leaf(leaf) = link.next().await {
+            assert!(leaf.not_after > 0 && leaf.clock_ms > 0);
+            return leaf.generation;
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_issuer_is_followed_within_the_time_that_the_operator_allows_and_told() {
+    let (folder, pki) = (Folder::new("superseded"), Arc::new(Pki::new()));
+    let mut operator = Operator::start(&pki).await;
+    operator.certify.lock().unwrap().generation = "first".to_owned();
+    let control = Control::start(config(&operator, &folder, &pki));
+    let mut link = operator.link().await;
+    assert_eq!(told(&mut link).await, "first");
+
+    let roots = [pki.root_der()];
+    let soon_after = Duration::from_millis(50);
+    link.upsert(1, "trust", "t1", trust_with_issuer(&roots, "first", soon_after)).await;
+    // An abort: by the time the certificate would be asked for, the first issuer signs again.
+    link.upsert(2, "trust", "t2", trust_with_issuer(&roots, "second", soon_after)).await;
+    link.upsert(3, "trust", "t3", trust_with_issuer(&roots, "first", soon_after)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(control.stats().certificates, 1);
+
+    operator.certify.lock().unwrap().generation = "second".to_owned();
+    link.upsert(4, "trust", "t4", trust_with_issuer(&roots, "second", soon_after)).await;
+    assert_eq!(told(&mut link).await, "second");
+    assert_eq!(control.stats().certificates, 2);
+
+    // A new stream is told anew: the operator may be another one.
+    drop(link);
+    operator.stop().await;
+    operator.resume().await;
+    let mut link = operator.link().await;
+    link.hello().await;
+    assert_eq!(told(&mut link).await, "second");
 }

@@ -32,6 +32,7 @@ pub(super) struct Certify {
     pub(super) issuer: Arc<Pki>,
     pub(super) lifetime: Duration,
     pub(super) identity: String,
+    pub(super) generation: String,
     pub(super) other_key: bool,
     pub(super) refuse: bool,
     /// Tokens of all requests.
@@ -75,6 +76,7 @@ impl Operator {
             issuer: Arc::clone(pki),
             lifetime: Duration::from_secs(3600),
             identity: IDENTITY.to_owned(),
+            generation: String::new(),
             other_key: false,
             refuse: false,
             tokens: Vec::new(),
@@ -212,6 +214,7 @@ impl IdentityService for Service {
             not_before: 0,
             not_after: i64::try_from(not_after.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap(),
             identity: IDENTITY.to_owned(),
+            generation: plan.generation.clone(),
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! Wire resources with sensible content.
 
+use std::time::Duration;
+
 use crate::wire::config::backend::Target;
 use crate::wire::config::upsert::Resource;
 use crate::wire::config::{
@@ -88,5 +90,12 @@ pub(super) fn delta(base_version: &str, upserted: &[&str], removed: &[&str]) -> 
 pub(super) fn trust(roots: &[Vec<u8>]) -> Resource {
     let domain =
         TrustDomain { mesh: "default".to_owned(), trust_domain: "td.example".to_owned(), anchors: roots.to_vec() };
-    Resource::Trust(Trust { domains: vec![domain] })
+    Resource::Trust(Trust { domains: vec![domain], ..Trust::default() })
+}
+
+/// As `trust`, with the generation that signs now and how long proxies may take to follow it.
+pub(crate) fn trust_with_issuer(anchors: &[Vec<u8>], issuer: &str, renew_within: Duration) -> Resource {
+    let Resource::Trust(trust) = trust(anchors) else { unreachable!("made as trust") };
+    let renew_within_ms = u64::try_from(renew_within.as_millis()).unwrap();
+    Resource::Trust(Trust { issuer: issuer.to_owned(), renew_within_ms, ..trust })
 }

@@ -97,3 +97,27 @@ async fn the_roots_of_the_stream_win_and_an_orphaned_certificate_is_replaced_at_
     assert!(nack.reason.starts_with("domains[0].anchors: not set"), "{}", nack.reason);
     assert_eq!(anchors().len(), 2);
 }
+
+#[tokio::test]
+async fn roots_of_the_mounted_file_count_beside_those_of_the_stream() {
+    let (folder, pki, next) = (Folder::new("beside"), Arc::new(Pki::new()), Pki::new());
+    let mut operator = Operator::start(&pki).await;
+    let mut config = config(&operator, &folder, &pki);
+    let file = folder.0.join("ca.crt");
+    folder.write("ca.crt", &pki.root_pem());
+    config.trust = TrustSource { pem: None, file: Some(file) };
+    let control = Control::start(config);
+    let mut link = operator.link().await;
+    link.hello().await;
+    link.upsert(1, "trust", "t1", trust(&[pki.root_der()])).await;
+    link.upsert(2, "workload", "w1", workload()).await;
+    ready(&control).await;
+    let credentials = control.credentials();
+    let anchors = || credentials.borrow().as_ref().unwrap().trust_domains[0].anchors.len();
+    assert_eq!(anchors(), 1, "a root that both name counts once");
+
+    // Cut off from the operator while the root is replaced: the file is all that arrives.
+    operator.stop().await;
+    folder.write("ca.crt", &format!("{}{}", pki.root_pem(), next.root_pem()));
+    soon("the next root is believed", || anchors() == 2).await;
+}

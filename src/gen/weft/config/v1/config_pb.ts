@@ -25,7 +25,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file weft/config/v1/config.proto.
  */
 export const file_weft_config_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("Cht3ZWZ0L2NvbmZpZy92MS9jb25maWcucHJvdG8SDndlZnQuY29uZmlnLnYxIu0BCg1DbGllbnRNZXNzYWdlEiYKBWhlbGxvGAEgASgLMhUud2VmdC5jb25maWcudjEuSGVsbG9IABIuCglzdWJzY3JpYmUYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5TdWJzY3JpYmVIABIyCgt1bnN1YnNjcmliZRgDIAEoCzIbLndlZnQuY29uZmlnLnYxLlVuc3Vic2NyaWJlSAASIgoDYWNrGAQgASgLMhMud2VmdC5jb25maWcudjEuQWNrSAASJAoEbmFjaxgFIAEoCzIULndlZnQuY29uZmlnLnYxLk5hY2tIAEIGCgRraW5kIlwKBUhlbGxvEhUKDXByb3h5X3ZlcnNpb24YASABKAkSEAoIcHJvdG9jb2wYAiABKA0SKgoEaGVsZBgDIAMoCzIcLndlZnQuY29uZmlnLnYxLkhlbGRSZXNvdXJjZSItCgxIZWxkUmVzb3VyY2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIhoKCVN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIcCgtVbnN1YnNjcmliZRINCgVuYW1lcxgBIAMoCSIUCgNBY2sSDQoFbm9uY2UYASABKAQiNwoETmFjaxINCgVub25jZRgBIAEoBBIQCghyZXNvdXJjZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiegoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoBBIoCgZ1cHNlcnQYAiABKAsyFi53ZWZ0LmNvbmZpZy52MS5VcHNlcnRIABIoCgZyZW1vdmUYAyABKAsyFi53ZWZ0LmNvbmZpZy52MS5SZW1vdmVIAEIGCgRraW5kIqICCgZVcHNlcnQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEiwKCHdvcmtsb2FkGAMgASgLMhgud2VmdC5jb25maWcudjEuV29ya2xvYWRIABImCgV0cnVzdBgEIAEoCzIVLndlZnQuY29uZmlnLnYxLlRydXN0SAASLAoIb3V0Ym91bmQYBSABKAsyGC53ZWZ0LmNvbmZpZy52MS5PdXRib3VuZEgAEi4KCWVuZHBvaW50cxgGIAEoCzIZLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0gAEjkKD2VuZHBvaW50c19kZWx0YRgHIAEoCzIeLndlZnQuY29uZmlnLnYxLkVuZHBvaW50c0RlbHRhSABCCgoIcmVzb3VyY2UiFgoGUmVtb3ZlEgwKBG5hbWUYASABKAkiUQoDUmVmEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEgwKBG5hbWUYBCABKAkSDAoEcG9ydBgFIAEoDSIkCgVMYWJlbBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIp4BCglIdHRwTWF0Y2gSJwoEcGF0aBgBIAEoCzIZLndlZnQuY29uZmlnLnYxLlBhdGhNYXRjaBIsCgdoZWFkZXJzGAIgAygLMhsud2VmdC5jb25maWcudjEuSGVhZGVyTWF0Y2gSKQoFcXVlcnkYAyADKAsyGi53ZWZ0LmNvbmZpZy52MS5RdWVyeU1hdGNoEg8KB21ldGhvZHMYBCADKAkiXwoJUGF0aE1hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIWCgxyZWdleF9wcmVmaXgYBCABKAlIAEIGCgRraW5kIkUKC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgYKBGtpbmQiRAoKUXVlcnlNYXRjaBIMCgRuYW1lGAEgASgJEg8KBWV4YWN0GAIgASgJSAASDwoFcmVnZXgYAyABKAlIAEIGCgRraW5kItkDCghXb3JrbG9hZBIMCgRtZXNoGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNwb2QYAyABKAkSDwoHcG9kX3VpZBgEIAEoCRIQCghpZGVudGl0eRgFIAEoCRIlCgZsYWJlbHMYBiADKAsyFS53ZWZ0LmNvbmZpZy52MS5MYWJlbBIqCgVwb3J0cxgHIAMoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EjEKDGRlZmF1bHRfcG9ydBgIIAEoCzIbLndlZnQuY29uZmlnLnYxLkluYm91bmRQb3J0EhUKDWluYm91bmRfcG9ydHMYCSADKA0SPwoTdW5rbm93bl9kZXN0aW5hdGlvbhgKIAEoDjIiLndlZnQuY29uZmlnLnYxLlVua25vd25EZXN0aW5hdGlvbhItCgphY2Nlc3NfbG9nGAsgASgOMhkud2VmdC5jb25maWcudjEuQWNjZXNzTG9nEhEKCWxvZ19sZXZlbBgMIAEoCRIPCgdwb2RfaXBzGA0gAygJEhkKEWRldGVjdF90aW1lb3V0X21zGA4gASgNEhUKDWZvcndhcmRlZF9mb3IYDyABKAgSGQoRYXBwbGljYXRpb25fZW5kZWQYFCABKAgisgIKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SKgoIcHJvdG9jb2wYAiABKA4yGC53ZWZ0LmNvbmZpZy52MS5Qcm90b2NvbBIjCgZzZXJ2ZXIYAyABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSNQoOYXV0aG9yaXphdGlvbnMYBCADKAsyHS53ZWZ0LmNvbmZpZy52MS5BdXRob3JpemF0aW9uEiwKBnJvdXRlcxgFIAMoCzIcLndlZnQuY29uZmlnLnYxLkluYm91bmRSb3V0ZRIbChN1bm1hdGNoZWRfbm90X2ZvdW5kGAYgASgIEg0KBWF1ZGl0GAcgASgIEhQKDG1heF9yZXF1ZXN0cxgIIAEoDRIdChVtYXhfY29ubmVjdGlvbl9hZ2VfbXMYCSABKA0ilQEKDEluYm91bmRSb3V0ZRIiCgVyb3V0ZRgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIqCgdtYXRjaGVzGAIgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEjUKDmF1dGhvcml6YXRpb25zGAMgAygLMh0ud2VmdC5jb25maWcudjEuQXV0aG9yaXphdGlvbiKdAgoNQXV0aG9yaXphdGlvbhIqCg1hdXRob3JpemF0aW9uGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEikKCG5ldHdvcmtzGAIgAygLMhcud2VmdC5jb25maWcudjEuTmV0d29yaxI6Cg91bmF1dGhlbnRpY2F0ZWQYAyABKAsyHy53ZWZ0LmNvbmZpZy52MS5VbmF1dGhlbnRpY2F0ZWRIABJBChN1bmF1dGhlbnRpY2F0ZWRfdGxzGAQgASgLMiIud2VmdC5jb25maWcudjEuVW5hdXRoZW50aWNhdGVkVGxzSAASKwoIbWVzaF90bHMYBSABKAsyFy53ZWZ0LmNvbmZpZy52MS5NZXNoVGxzSABCCQoHY2xpZW50cyInCgdOZXR3b3JrEgwKBGNpZHIYASABKAkSDgoGZXhjZXB0GAIgAygJIhEKD1VuYXV0aGVudGljYXRlZCIUChJVbmF1dGhlbnRpY2F0ZWRUbHMiPAoHTWVzaFRscxILCgNhbnkYASABKAgSEgoKaWRlbnRpdGllcxgCIAMoCRIQCghzdWZmaXhlcxgDIAMoCSLvAgoIT3V0Ym91bmQSKAoLZGVzdGluYXRpb24YASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSKgoIcHJvdG9jb2wYAiABKA4yGC53ZWZ0LmNvbmZpZy52MS5Qcm90b2NvbBIoCgZyb3V0ZWQYAyABKAsyFi53ZWZ0LmNvbmZpZy52MS5Sb3V0ZWRIABIsCghlbmRwb2ludBgEIAEoCzIYLndlZnQuY29uZmlnLnYxLkVuZHBvaW50SAASMwoMcGFzc190aHJvdWdoGAUgASgLMhsud2VmdC5jb25maWcudjEuUGFzc1Rocm91Z2hIABIqCgdyZWZ1c2VkGAYgASgLMhcud2VmdC5jb25maWcudjEuUmVmdXNlZEgAEiUKBmxhYmVscxgHIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsEiUKBW5hbWVkGAggASgLMhYud2VmdC5jb25maWcudjEuUm91dGVkQgYKBGtpbmQiDQoLUGFzc1Rocm91Z2giGQoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkimwEKBlJvdXRlZBItCgZyb3V0ZXMYASADKAsyHS53ZWZ0LmNvbmZpZy52MS5PdXRib3VuZFJvdXRlEjEKEGRlZmF1bHRfYmFja2VuZHMYAiADKAsyFy53ZWZ0LmNvbmZpZy52MS5CYWNrZW5kEi8KCHBvbGljaWVzGAMgAygLMh0ud2VmdC5jb25maWcudjEuUmVxdWVzdFBvbGljeSKnAgoNUmVxdWVzdFBvbGljeRIjCgZwb2xpY3kYASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSDAoEcnVsZRgCIAEoCRIqCgdtYXRjaGVzGAMgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEioKCHRpbWVvdXRzGAQgASgLMhgud2VmdC5jb25maWcudjEuVGltZW91dHMSJAoFcmV0cnkYBSABKAsyFS53ZWZ0LmNvbmZpZy52MS5SZXRyeRIoCgdicmVha2VyGAYgASgLMhcud2VmdC5jb25maWcudjEuQnJlYWtlchIUCgxtYXhfcmVxdWVzdHMYByABKA0SJQoGZmF1bHRzGAggAygLMhUud2VmdC5jb25maWcudjEuRmF1bHQiVAoIVGltZW91dHMSEgoKcmVxdWVzdF9tcxgBIAEoDRIOCgZ0cnlfbXMYAiABKA0SEwoLcmVzcG9uc2VfbXMYAyABKA0SDwoHaWRsZV9tcxgEIAEoDSKoAgoFUmV0cnkSDQoFbGltaXQYASABKA0SLQoIc3RhdHVzZXMYAiADKAsyGy53ZWZ0LmNvbmZpZy52MS5TdGF0dXNSYW5nZRISCgpncnBjX2NvZGVzGAMgAygNEhsKE29uX2Nvbm5lY3Rpb25fZXJyb3IYBCABKAgSEgoKb25fdGltZW91dBgFIAEoCBIPCgdtZXRob2RzGAYgAygJEhYKDm1heF9ib2R5X2J5dGVzGAcgASgNEisKBmJ1ZGdldBgIIAEoCzIbLndlZnQuY29uZmlnLnYxLlJldHJ5QnVkZ2V0EhIKCmJhY2tvZmZfbXMYCSABKA0SFgoOYmFja29mZl9tYXhfbXMYCiABKA0SGgoSbWF4X3JldHJ5X2FmdGVyX21zGAsgASgNIioKC1N0YXR1c1JhbmdlEg0KBWZpcnN0GAEgASgNEgwKBGxhc3QYAiABKA0iRgoLUmV0cnlCdWRnZXQSDwoHcGVyY2VudBgBIAEoDRIWCg5taW5fcGVyX3NlY29uZBgCIAEoDRIOCgZ0dGxfbXMYAyABKA0iggEKB0JyZWFrZXISHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYASABKA0SMQoMc3VjY2Vzc19yYXRlGAIgASgLMhsud2VmdC5jb25maWcudjEuU3VjY2Vzc1JhdGUSEAoIcGF1c2VfbXMYAyABKA0SFAoMcGF1c2VfbWF4X21zGAQgASgNIlIKC1N1Y2Nlc3NSYXRlEhoKEnRocmVzaG9sZF9wZXJtaWxsZRgBIAEoDRIRCgl3aW5kb3dfbXMYAiABKA0SFAoMbWluX3JlcXVlc3RzGAMgASgNItsBCgVGYXVsdBIMCgRuYW1lGAEgASgJEioKB21hdGNoZXMYAiADKAsyGS53ZWZ0LmNvbmZpZy52MS5IdHRwTWF0Y2gSEgoKaWRlbnRpdGllcxgDIAMoCRIRCglzaGFyZV9wcG0YBCABKA0SEAoIZGVsYXlfbXMYBSABKA0SFAoMYWJvcnRfc3RhdHVzGAYgASgNEhIKCmFib3J0X2dycGMYByABKA0SFQoNdW50aWxfdW5peF9tcxgIIAEoAxIeChZzdWNjZXNzX2Zsb29yX3Blcm1pbGxlGAkgASgNIqQBCg1PdXRib3VuZFJvdXRlEiIKBXJvdXRlGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEioKB21hdGNoZXMYAiADKAsyGS53ZWZ0LmNvbmZpZy52MS5IdHRwTWF0Y2gSKQoIYmFja2VuZHMYAyADKAsyFy53ZWZ0LmNvbmZpZy52MS5CYWNrZW5kEhgKEGNlZGVfdW5hdmFpbGFibGUYBCABKAginQEKB0JhY2tlbmQSDgoGd2VpZ2h0GAEgASgNEiQKB2JhY2tlbmQYAiABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSEwoJZW5kcG9pbnRzGAMgASgJSAASFgoMZXJyb3Jfc3RhdHVzGAQgASgNSAASJQoGbGFiZWxzGAUgAygLMhUud2VmdC5jb25maWcudjEuTGFiZWxCCAoGdGFyZ2V0ImYKCUVuZHBvaW50cxIrCgllbmRwb2ludHMYASADKAsyGC53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludBIsCgliYWxhbmNpbmcYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5CYWxhbmNpbmci0gEKCUJhbGFuY2luZxIsCglhbGdvcml0aG0YASABKA4yGS53ZWZ0LmNvbmZpZy52MS5BbGdvcml0aG0SKQoIaGFzaF9rZXkYAiABKAsyFy53ZWZ0LmNvbmZpZy52MS5IYXNoS2V5EhoKDXNsb3dfc3RhcnRfbXMYAyABKA1IAIgBARIqCghlamVjdGlvbhgEIAEoCzIYLndlZnQuY29uZmlnLnYxLkVqZWN0aW9uEhIKCmxvY2FsX3pvbmUYBSABKAlCEAoOX3Nsb3dfc3RhcnRfbXMiWwoHSGFzaEtleRIQCgZoZWFkZXIYASABKAlIABIQCgZjb29raWUYAiABKAlIABISCghpZGVudGl0eRgDIAEoCEgAEhAKBnNvdXJjZRgEIAEoCEgAQgYKBGtpbmQioQIKCEVqZWN0aW9uEiEKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAEgASgNSACIAQESMQoMc3VjY2Vzc19yYXRlGAIgASgLMhsud2VmdC5jb25maWcudjEuU3VjY2Vzc1JhdGUSFQoIcGF1c2VfbXMYAyABKA1IAYgBARIZCgxwYXVzZV9tYXhfbXMYBCABKA1IAogBARIYCgttYXhfcGVyY2VudBgFIAEoDUgDiAEBEhoKDXBhbmljX3BlcmNlbnQYBiABKA1IBIgBAUIXChVfY29uc2VjdXRpdmVfZmFpbHVyZXNCCwoJX3BhdXNlX21zQg8KDV9wYXVzZV9tYXhfbXNCDgoMX21heF9wZXJjZW50QhAKDl9wYW5pY19wZXJjZW50ImMKDkVuZHBvaW50c0RlbHRhEhQKDGJhc2VfdmVyc2lvbhgBIAEoCRIqCgh1cHNlcnRlZBgCIAMoCzIYLndlZnQuY29uZmlnLnYxLkVuZHBvaW50Eg8KB3JlbW92ZWQYAyADKAkirwEKCEVuZHBvaW50Eg8KB2FkZHJlc3MYASABKAkSDAoEcG9ydBgCIAEoDRIPCgdwb2RfdWlkGAMgASgJEhAKCGlkZW50aXR5GAQgASgJEiwKCXRyYW5zcG9ydBgFIAEoDjIZLndlZnQuY29uZmlnLnYxLlRyYW5zcG9ydBIMCgR6b25lGAYgASgJEiUKBmxhYmVscxgHIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsIjUKBVRydXN0EiwKB2RvbWFpbnMYASADKAsyGy53ZWZ0LmNvbmZpZy52MS5UcnVzdERvbWFpbiJCCgtUcnVzdERvbWFpbhIMCgRtZXNoGAEgASgJEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIPCgdhbmNob3JzGAMgAygMKpsBCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhMKD1BST1RPQ09MX0RFVEVDVBABEhIKDlBST1RPQ09MX0hUVFAxEAISEgoOUFJPVE9DT0xfSFRUUDIQAxIRCg1QUk9UT0NPTF9HUlBDEAQSEwoPUFJPVE9DT0xfT1BBUVVFEAUSEAoMUFJPVE9DT0xfVExTEAYqfwoSVW5rbm93bkRlc3RpbmF0aW9uEiMKH1VOS05PV05fREVTVElOQVRJT05fVU5TUEVDSUZJRUQQABIkCiBVTktOT1dOX0RFU1RJTkFUSU9OX1BBU1NfVEhST1VHSBABEh4KGlVOS05PV05fREVTVElOQVRJT05fUkVGVVNFEAIqZwoJQWNjZXNzTG9nEhoKFkFDQ0VTU19MT0dfVU5TUEVDSUZJRUQQABISCg5BQ0NFU1NfTE9HX09GRhABEhUKEUFDQ0VTU19MT0dfQVBBQ0hFEAISEwoPQUNDRVNTX0xPR19KU09OEAMqkAEKCUFsZ29yaXRobRIZChVBTEdPUklUSE1fVU5TUEVDSUZJRUQQABIXChNBTEdPUklUSE1fUEVBS19FV01BEAESGwoXQUxHT1JJVEhNX0xFQVNUX1JFUVVFU1QQAhIXChNBTEdPUklUSE1fUklOR19IQVNIEAMSGQoVQUxHT1JJVEhNX1JPVU5EX1JPQklOEAQqaQoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhMKD1RSQU5TUE9SVF9QTEFJThABEhQKEFRSQU5TUE9SVF9ESVJFQ1QQAhIWChJUUkFOU1BPUlRfUkVESVJFQ1QQAzJbCg1Db25maWdTZXJ2aWNlEkoKBlN0cmVhbRIdLndlZnQuY29uZmlnLnYxLkNsaWVudE1lc3NhZ2UaHS53ZWZ0LmNvbmZpZy52MS5TZXJ2ZXJNZXNzYWdlKAEwAWIGcHJvdG8z");
+  fileDesc("Cht3ZWZ0L2NvbmZpZy92MS9jb25maWcucHJvdG8SDndlZnQuY29uZmlnLnYxIpMCCg1DbGllbnRNZXNzYWdlEiYKBWhlbGxvGAEgASgLMhUud2VmdC5jb25maWcudjEuSGVsbG9IABIuCglzdWJzY3JpYmUYAiABKAsyGS53ZWZ0LmNvbmZpZy52MS5TdWJzY3JpYmVIABIyCgt1bnN1YnNjcmliZRgDIAEoCzIbLndlZnQuY29uZmlnLnYxLlVuc3Vic2NyaWJlSAASIgoDYWNrGAQgASgLMhMud2VmdC5jb25maWcudjEuQWNrSAASJAoEbmFjaxgFIAEoCzIULndlZnQuY29uZmlnLnYxLk5hY2tIABIkCgRsZWFmGAYgASgLMhQud2VmdC5jb25maWcudjEuTGVhZkgAQgYKBGtpbmQiXAoFSGVsbG8SFQoNcHJveHlfdmVyc2lvbhgBIAEoCRIQCghwcm90b2NvbBgCIAEoDRIqCgRoZWxkGAMgAygLMhwud2VmdC5jb25maWcudjEuSGVsZFJlc291cmNlIi0KDEhlbGRSZXNvdXJjZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkiGgoJU3Vic2NyaWJlEg0KBW5hbWVzGAEgAygJIhwKC1Vuc3Vic2NyaWJlEg0KBW5hbWVzGAEgAygJIhQKA0FjaxINCgVub25jZRgBIAEoBCI3CgROYWNrEg0KBW5vbmNlGAEgASgEEhAKCHJlc291cmNlGAIgASgJEg4KBnJlYXNvbhgDIAEoCSI/CgRMZWFmEhIKCmdlbmVyYXRpb24YASABKAkSEQoJbm90X2FmdGVyGAIgASgDEhAKCGNsb2NrX21zGAMgASgDInoKDVNlcnZlck1lc3NhZ2USDQoFbm9uY2UYASABKAQSKAoGdXBzZXJ0GAIgASgLMhYud2VmdC5jb25maWcudjEuVXBzZXJ0SAASKAoGcmVtb3ZlGAMgASgLMhYud2VmdC5jb25maWcudjEuUmVtb3ZlSABCBgoEa2luZCKiAgoGVXBzZXJ0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIsCgh3b3JrbG9hZBgDIAEoCzIYLndlZnQuY29uZmlnLnYxLldvcmtsb2FkSAASJgoFdHJ1c3QYBCABKAsyFS53ZWZ0LmNvbmZpZy52MS5UcnVzdEgAEiwKCG91dGJvdW5kGAUgASgLMhgud2VmdC5jb25maWcudjEuT3V0Ym91bmRIABIuCgllbmRwb2ludHMYBiABKAsyGS53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludHNIABI5Cg9lbmRwb2ludHNfZGVsdGEYByABKAsyHi53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludHNEZWx0YUgAQgoKCHJlc291cmNlIhYKBlJlbW92ZRIMCgRuYW1lGAEgASgJIlEKA1JlZhINCgVncm91cBgBIAEoCRIMCgRraW5kGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCRIMCgRuYW1lGAQgASgJEgwKBHBvcnQYBSABKA0iJAoFTGFiZWwSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKeAQoJSHR0cE1hdGNoEicKBHBhdGgYASABKAsyGS53ZWZ0LmNvbmZpZy52MS5QYXRoTWF0Y2gSLAoHaGVhZGVycxgCIAMoCzIbLndlZnQuY29uZmlnLnYxLkhlYWRlck1hdGNoEikKBXF1ZXJ5GAMgAygLMhoud2VmdC5jb25maWcudjEuUXVlcnlNYXRjaBIPCgdtZXRob2RzGAQgAygJIl8KCVBhdGhNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASFgoMcmVnZXhfcHJlZml4GAQgASgJSABCBgoEa2luZCJFCgtIZWFkZXJNYXRjaBIMCgRuYW1lGAEgASgJEg8KBWV4YWN0GAIgASgJSAASDwoFcmVnZXgYAyABKAlIAEIGCgRraW5kIkQKClF1ZXJ5TWF0Y2gSDAoEbmFtZRgBIAEoCRIPCgVleGFjdBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSABCBgoEa2luZCLZAwoIV29ya2xvYWQSDAoEbWVzaBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSCwoDcG9kGAMgASgJEg8KB3BvZF91aWQYBCABKAkSEAoIaWRlbnRpdHkYBSABKAkSJQoGbGFiZWxzGAYgAygLMhUud2VmdC5jb25maWcudjEuTGFiZWwSKgoFcG9ydHMYByADKAsyGy53ZWZ0LmNvbmZpZy52MS5JbmJvdW5kUG9ydBIxCgxkZWZhdWx0X3BvcnQYCCABKAsyGy53ZWZ0LmNvbmZpZy52MS5JbmJvdW5kUG9ydBIVCg1pbmJvdW5kX3BvcnRzGAkgAygNEj8KE3Vua25vd25fZGVzdGluYXRpb24YCiABKA4yIi53ZWZ0LmNvbmZpZy52MS5Vbmtub3duRGVzdGluYXRpb24SLQoKYWNjZXNzX2xvZxgLIAEoDjIZLndlZnQuY29uZmlnLnYxLkFjY2Vzc0xvZxIRCglsb2dfbGV2ZWwYDCABKAkSDwoHcG9kX2lwcxgNIAMoCRIZChFkZXRlY3RfdGltZW91dF9tcxgOIAEoDRIVCg1mb3J3YXJkZWRfZm9yGA8gASgIEhkKEWFwcGxpY2F0aW9uX2VuZGVkGBQgASgIIrICCgtJbmJvdW5kUG9ydBIMCgRwb3J0GAEgASgNEioKCHByb3RvY29sGAIgASgOMhgud2VmdC5jb25maWcudjEuUHJvdG9jb2wSIwoGc2VydmVyGAMgASgLMhMud2VmdC5jb25maWcudjEuUmVmEjUKDmF1dGhvcml6YXRpb25zGAQgAygLMh0ud2VmdC5jb25maWcudjEuQXV0aG9yaXphdGlvbhIsCgZyb3V0ZXMYBSADKAsyHC53ZWZ0LmNvbmZpZy52MS5JbmJvdW5kUm91dGUSGwoTdW5tYXRjaGVkX25vdF9mb3VuZBgGIAEoCBINCgVhdWRpdBgHIAEoCBIUCgxtYXhfcmVxdWVzdHMYCCABKA0SHQoVbWF4X2Nvbm5lY3Rpb25fYWdlX21zGAkgASgNIpUBCgxJbmJvdW5kUm91dGUSIgoFcm91dGUYASABKAsyEy53ZWZ0LmNvbmZpZy52MS5SZWYSKgoHbWF0Y2hlcxgCIAMoCzIZLndlZnQuY29uZmlnLnYxLkh0dHBNYXRjaBI1Cg5hdXRob3JpemF0aW9ucxgDIAMoCzIdLndlZnQuY29uZmlnLnYxLkF1dGhvcml6YXRpb24inQIKDUF1dGhvcml6YXRpb24SKgoNYXV0aG9yaXphdGlvbhgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIpCghuZXR3b3JrcxgCIAMoCzIXLndlZnQuY29uZmlnLnYxLk5ldHdvcmsSOgoPdW5hdXRoZW50aWNhdGVkGAMgASgLMh8ud2VmdC5jb25maWcudjEuVW5hdXRoZW50aWNhdGVkSAASQQoTdW5hdXRoZW50aWNhdGVkX3RscxgEIAEoCzIiLndlZnQuY29uZmlnLnYxLlVuYXV0aGVudGljYXRlZFRsc0gAEisKCG1lc2hfdGxzGAUgASgLMhcud2VmdC5jb25maWcudjEuTWVzaFRsc0gAQgkKB2NsaWVudHMiJwoHTmV0d29yaxIMCgRjaWRyGAEgASgJEg4KBmV4Y2VwdBgCIAMoCSIRCg9VbmF1dGhlbnRpY2F0ZWQiFAoSVW5hdXRoZW50aWNhdGVkVGxzIjwKB01lc2hUbHMSCwoDYW55GAEgASgIEhIKCmlkZW50aXRpZXMYAiADKAkSEAoIc3VmZml4ZXMYAyADKAki7wIKCE91dGJvdW5kEigKC2Rlc3RpbmF0aW9uGAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEioKCHByb3RvY29sGAIgASgOMhgud2VmdC5jb25maWcudjEuUHJvdG9jb2wSKAoGcm91dGVkGAMgASgLMhYud2VmdC5jb25maWcudjEuUm91dGVkSAASLAoIZW5kcG9pbnQYBCABKAsyGC53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludEgAEjMKDHBhc3NfdGhyb3VnaBgFIAEoCzIbLndlZnQuY29uZmlnLnYxLlBhc3NUaHJvdWdoSAASKgoHcmVmdXNlZBgGIAEoCzIXLndlZnQuY29uZmlnLnYxLlJlZnVzZWRIABIlCgZsYWJlbHMYByADKAsyFS53ZWZ0LmNvbmZpZy52MS5MYWJlbBIlCgVuYW1lZBgIIAEoCzIWLndlZnQuY29uZmlnLnYxLlJvdXRlZEIGCgRraW5kIg0KC1Bhc3NUaHJvdWdoIhkKB1JlZnVzZWQSDgoGcmVhc29uGAEgASgJIpsBCgZSb3V0ZWQSLQoGcm91dGVzGAEgAygLMh0ud2VmdC5jb25maWcudjEuT3V0Ym91bmRSb3V0ZRIxChBkZWZhdWx0X2JhY2tlbmRzGAIgAygLMhcud2VmdC5jb25maWcudjEuQmFja2VuZBIvCghwb2xpY2llcxgDIAMoCzIdLndlZnQuY29uZmlnLnYxLlJlcXVlc3RQb2xpY3kipwIKDVJlcXVlc3RQb2xpY3kSIwoGcG9saWN5GAEgASgLMhMud2VmdC5jb25maWcudjEuUmVmEgwKBHJ1bGUYAiABKAkSKgoHbWF0Y2hlcxgDIAMoCzIZLndlZnQuY29uZmlnLnYxLkh0dHBNYXRjaBIqCgh0aW1lb3V0cxgEIAEoCzIYLndlZnQuY29uZmlnLnYxLlRpbWVvdXRzEiQKBXJldHJ5GAUgASgLMhUud2VmdC5jb25maWcudjEuUmV0cnkSKAoHYnJlYWtlchgGIAEoCzIXLndlZnQuY29uZmlnLnYxLkJyZWFrZXISFAoMbWF4X3JlcXVlc3RzGAcgASgNEiUKBmZhdWx0cxgIIAMoCzIVLndlZnQuY29uZmlnLnYxLkZhdWx0IlQKCFRpbWVvdXRzEhIKCnJlcXVlc3RfbXMYASABKA0SDgoGdHJ5X21zGAIgASgNEhMKC3Jlc3BvbnNlX21zGAMgASgNEg8KB2lkbGVfbXMYBCABKA0iqAIKBVJldHJ5Eg0KBWxpbWl0GAEgASgNEi0KCHN0YXR1c2VzGAIgAygLMhsud2VmdC5jb25maWcudjEuU3RhdHVzUmFuZ2USEgoKZ3JwY19jb2RlcxgDIAMoDRIbChNvbl9jb25uZWN0aW9uX2Vycm9yGAQgASgIEhIKCm9uX3RpbWVvdXQYBSABKAgSDwoHbWV0aG9kcxgGIAMoCRIWCg5tYXhfYm9keV9ieXRlcxgHIAEoDRIrCgZidWRnZXQYCCABKAsyGy53ZWZ0LmNvbmZpZy52MS5SZXRyeUJ1ZGdldBISCgpiYWNrb2ZmX21zGAkgASgNEhYKDmJhY2tvZmZfbWF4X21zGAogASgNEhoKEm1heF9yZXRyeV9hZnRlcl9tcxgLIAEoDSIqCgtTdGF0dXNSYW5nZRINCgVmaXJzdBgBIAEoDRIMCgRsYXN0GAIgASgNIkYKC1JldHJ5QnVkZ2V0Eg8KB3BlcmNlbnQYASABKA0SFgoObWluX3Blcl9zZWNvbmQYAiABKA0SDgoGdHRsX21zGAMgASgNIoIBCgdCcmVha2VyEhwKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAEgASgNEjEKDHN1Y2Nlc3NfcmF0ZRgCIAEoCzIbLndlZnQuY29uZmlnLnYxLlN1Y2Nlc3NSYXRlEhAKCHBhdXNlX21zGAMgASgNEhQKDHBhdXNlX21heF9tcxgEIAEoDSJSCgtTdWNjZXNzUmF0ZRIaChJ0aHJlc2hvbGRfcGVybWlsbGUYASABKA0SEQoJd2luZG93X21zGAIgASgNEhQKDG1pbl9yZXF1ZXN0cxgDIAEoDSLbAQoFRmF1bHQSDAoEbmFtZRgBIAEoCRIqCgdtYXRjaGVzGAIgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEhIKCmlkZW50aXRpZXMYAyADKAkSEQoJc2hhcmVfcHBtGAQgASgNEhAKCGRlbGF5X21zGAUgASgNEhQKDGFib3J0X3N0YXR1cxgGIAEoDRISCgphYm9ydF9ncnBjGAcgASgNEhUKDXVudGlsX3VuaXhfbXMYCCABKAMSHgoWc3VjY2Vzc19mbG9vcl9wZXJtaWxsZRgJIAEoDSKkAQoNT3V0Ym91bmRSb3V0ZRIiCgVyb3V0ZRgBIAEoCzITLndlZnQuY29uZmlnLnYxLlJlZhIqCgdtYXRjaGVzGAIgAygLMhkud2VmdC5jb25maWcudjEuSHR0cE1hdGNoEikKCGJhY2tlbmRzGAMgAygLMhcud2VmdC5jb25maWcudjEuQmFja2VuZBIYChBjZWRlX3VuYXZhaWxhYmxlGAQgASgIIp0BCgdCYWNrZW5kEg4KBndlaWdodBgBIAEoDRIkCgdiYWNrZW5kGAIgASgLMhMud2VmdC5jb25maWcudjEuUmVmEhMKCWVuZHBvaW50cxgDIAEoCUgAEhYKDGVycm9yX3N0YXR1cxgEIAEoDUgAEiUKBmxhYmVscxgFIAMoCzIVLndlZnQuY29uZmlnLnYxLkxhYmVsQggKBnRhcmdldCJmCglFbmRwb2ludHMSKwoJZW5kcG9pbnRzGAEgAygLMhgud2VmdC5jb25maWcudjEuRW5kcG9pbnQSLAoJYmFsYW5jaW5nGAIgASgLMhkud2VmdC5jb25maWcudjEuQmFsYW5jaW5nItIBCglCYWxhbmNpbmcSLAoJYWxnb3JpdGhtGAEgASgOMhkud2VmdC5jb25maWcudjEuQWxnb3JpdGhtEikKCGhhc2hfa2V5GAIgASgLMhcud2VmdC5jb25maWcudjEuSGFzaEtleRIaCg1zbG93X3N0YXJ0X21zGAMgASgNSACIAQESKgoIZWplY3Rpb24YBCABKAsyGC53ZWZ0LmNvbmZpZy52MS5FamVjdGlvbhISCgpsb2NhbF96b25lGAUgASgJQhAKDl9zbG93X3N0YXJ0X21zIlsKB0hhc2hLZXkSEAoGaGVhZGVyGAEgASgJSAASEAoGY29va2llGAIgASgJSAASEgoIaWRlbnRpdHkYAyABKAhIABIQCgZzb3VyY2UYBCABKAhIAEIGCgRraW5kIqECCghFamVjdGlvbhIhChRjb25zZWN1dGl2ZV9mYWlsdXJlcxgBIAEoDUgAiAEBEjEKDHN1Y2Nlc3NfcmF0ZRgCIAEoCzIbLndlZnQuY29uZmlnLnYxLlN1Y2Nlc3NSYXRlEhUKCHBhdXNlX21zGAMgASgNSAGIAQESGQoMcGF1c2VfbWF4X21zGAQgASgNSAKIAQESGAoLbWF4X3BlcmNlbnQYBSABKA1IA4gBARIaCg1wYW5pY19wZXJjZW50GAYgASgNSASIAQFCFwoVX2NvbnNlY3V0aXZlX2ZhaWx1cmVzQgsKCV9wYXVzZV9tc0IPCg1fcGF1c2VfbWF4X21zQg4KDF9tYXhfcGVyY2VudEIQCg5fcGFuaWNfcGVyY2VudCJjCg5FbmRwb2ludHNEZWx0YRIUCgxiYXNlX3ZlcnNpb24YASABKAkSKgoIdXBzZXJ0ZWQYAiADKAsyGC53ZWZ0LmNvbmZpZy52MS5FbmRwb2ludBIPCgdyZW1vdmVkGAMgAygJIq8BCghFbmRwb2ludBIPCgdhZGRyZXNzGAEgASgJEgwKBHBvcnQYAiABKA0SDwoHcG9kX3VpZBgDIAEoCRIQCghpZGVudGl0eRgEIAEoCRIsCgl0cmFuc3BvcnQYBSABKA4yGS53ZWZ0LmNvbmZpZy52MS5UcmFuc3BvcnQSDAoEem9uZRgGIAEoCRIlCgZsYWJlbHMYByADKAsyFS53ZWZ0LmNvbmZpZy52MS5MYWJlbCJeCgVUcnVzdBIsCgdkb21haW5zGAEgAygLMhsud2VmdC5jb25maWcudjEuVHJ1c3REb21haW4SDgoGaXNzdWVyGAIgASgJEhcKD3JlbmV3X3dpdGhpbl9tcxgDIAEoBCJCCgtUcnVzdERvbWFpbhIMCgRtZXNoGAEgASgJEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIPCgdhbmNob3JzGAMgAygMKpsBCghQcm90b2NvbBIYChRQUk9UT0NPTF9VTlNQRUNJRklFRBAAEhMKD1BST1RPQ09MX0RFVEVDVBABEhIKDlBST1RPQ09MX0hUVFAxEAISEgoOUFJPVE9DT0xfSFRUUDIQAxIRCg1QUk9UT0NPTF9HUlBDEAQSEwoPUFJPVE9DT0xfT1BBUVVFEAUSEAoMUFJPVE9DT0xfVExTEAYqfwoSVW5rbm93bkRlc3RpbmF0aW9uEiMKH1VOS05PV05fREVTVElOQVRJT05fVU5TUEVDSUZJRUQQABIkCiBVTktOT1dOX0RFU1RJTkFUSU9OX1BBU1NfVEhST1VHSBABEh4KGlVOS05PV05fREVTVElOQVRJT05fUkVGVVNFEAIqZwoJQWNjZXNzTG9nEhoKFkFDQ0VTU19MT0dfVU5TUEVDSUZJRUQQABISCg5BQ0NFU1NfTE9HX09GRhABEhUKEUFDQ0VTU19MT0dfQVBBQ0hFEAISEwoPQUNDRVNTX0xPR19KU09OEAMqkAEKCUFsZ29yaXRobRIZChVBTEdPUklUSE1fVU5TUEVDSUZJRUQQABIXChNBTEdPUklUSE1fUEVBS19FV01BEAESGwoXQUxHT1JJVEhNX0xFQVNUX1JFUVVFU1QQAhIXChNBTEdPUklUSE1fUklOR19IQVNIEAMSGQoVQUxHT1JJVEhNX1JPVU5EX1JPQklOEAQqaQoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhMKD1RSQU5TUE9SVF9QTEFJThABEhQKEFRSQU5TUE9SVF9ESVJFQ1QQAhIWChJUUkFOU1BPUlRfUkVESVJFQ1QQAzJbCg1Db25maWdTZXJ2aWNlEkoKBlN0cmVhbRIdLndlZnQuY29uZmlnLnYxLkNsaWVudE1lc3NhZ2UaHS53ZWZ0LmNvbmZpZy52MS5TZXJ2ZXJNZXNzYWdlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message weft.config.v1.ClientMessage
@@ -66,6 +66,14 @@ export type ClientMessage = Message<"weft.config.v1.ClientMessage"> & {
      */
     value: Nack;
     case: "nack";
+  } | {
+    /**
+     * After the hello, and again whenever the proxy has another certificate.
+     *
+     * @generated from field: weft.config.v1.Leaf leaf = 6;
+     */
+    value: Leaf;
+    case: "leaf";
   } | { case: undefined; value?: undefined };
 };
 
@@ -214,6 +222,41 @@ export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
   messageDesc(file_weft_config_v1_config, 6);
 
 /**
+ * The certificate in the proxy's hands, so that a root is dropped only when nobody needs it any more.
+ *
+ * @generated from message weft.config.v1.Leaf
+ */
+export type Leaf = Message<"weft.config.v1.Leaf"> & {
+  /**
+   * CertifyResponse.generation of the certificate.
+   *
+   * @generated from field: string generation = 1;
+   */
+  generation: string;
+
+  /**
+   * End of its validity, Unix seconds.
+   *
+   * @generated from field: int64 not_after = 2;
+   */
+  notAfter: bigint;
+
+  /**
+   * The proxy's clock as it said this, Unix milliseconds.
+   *
+   * @generated from field: int64 clock_ms = 3;
+   */
+  clockMs: bigint;
+};
+
+/**
+ * Describes the message weft.config.v1.Leaf.
+ * Use `create(LeafSchema)` to create a new message.
+ */
+export const LeafSchema: GenMessage<Leaf> = /*@__PURE__*/
+  messageDesc(file_weft_config_v1_config, 7);
+
+/**
  * @generated from message weft.config.v1.ServerMessage
  */
 export type ServerMessage = Message<"weft.config.v1.ServerMessage"> & {
@@ -247,7 +290,7 @@ export type ServerMessage = Message<"weft.config.v1.ServerMessage"> & {
  * Use `create(ServerMessageSchema)` to create a new message.
  */
 export const ServerMessageSchema: GenMessage<ServerMessage> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 7);
+  messageDesc(file_weft_config_v1_config, 8);
 
 /**
  * @generated from message weft.config.v1.Upsert
@@ -308,7 +351,7 @@ export type Upsert = Message<"weft.config.v1.Upsert"> & {
  * Use `create(UpsertSchema)` to create a new message.
  */
 export const UpsertSchema: GenMessage<Upsert> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 8);
+  messageDesc(file_weft_config_v1_config, 9);
 
 /**
  * The resource is gone. For `outbound/...` the destination is unknown from now on and MeshConfig's rule for unknown destinations applies.
@@ -327,7 +370,7 @@ export type Remove = Message<"weft.config.v1.Remove"> & {
  * Use `create(RemoveSchema)` to create a new message.
  */
 export const RemoveSchema: GenMessage<Remove> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 9);
+  messageDesc(file_weft_config_v1_config, 10);
 
 /**
  * A Kubernetes object or a built-in rule that stands behind a decision; becomes metric labels and log fields.
@@ -370,7 +413,7 @@ export type Ref = Message<"weft.config.v1.Ref"> & {
  * Use `create(RefSchema)` to create a new message.
  */
 export const RefSchema: GenMessage<Ref> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 10);
+  messageDesc(file_weft_config_v1_config, 11);
 
 /**
  * Name and value of metric labels, sorted by name.
@@ -394,7 +437,7 @@ export type Label = Message<"weft.config.v1.Label"> & {
  * Use `create(LabelSchema)` to create a new message.
  */
 export const LabelSchema: GenMessage<Label> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 11);
+  messageDesc(file_weft_config_v1_config, 12);
 
 /**
  * @generated from message weft.config.v1.HttpMatch
@@ -432,7 +475,7 @@ export type HttpMatch = Message<"weft.config.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 12);
+  messageDesc(file_weft_config_v1_config, 13);
 
 /**
  * @generated from message weft.config.v1.PathMatch
@@ -479,7 +522,7 @@ export type PathMatch = Message<"weft.config.v1.PathMatch"> & {
  * Use `create(PathMatchSchema)` to create a new message.
  */
 export const PathMatchSchema: GenMessage<PathMatch> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 13);
+  messageDesc(file_weft_config_v1_config, 14);
 
 /**
  * @generated from message weft.config.v1.HeaderMatch
@@ -515,7 +558,7 @@ export type HeaderMatch = Message<"weft.config.v1.HeaderMatch"> & {
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 14);
+  messageDesc(file_weft_config_v1_config, 15);
 
 /**
  * @generated from message weft.config.v1.QueryMatch
@@ -549,7 +592,7 @@ export type QueryMatch = Message<"weft.config.v1.QueryMatch"> & {
  * Use `create(QueryMatchSchema)` to create a new message.
  */
 export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 15);
+  messageDesc(file_weft_config_v1_config, 16);
 
 /**
  * @generated from message weft.config.v1.Workload
@@ -664,7 +707,7 @@ export type Workload = Message<"weft.config.v1.Workload"> & {
  * Use `create(WorkloadSchema)` to create a new message.
  */
 export const WorkloadSchema: GenMessage<Workload> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 16);
+  messageDesc(file_weft_config_v1_config, 17);
 
 /**
  * @generated from message weft.config.v1.InboundPort
@@ -736,7 +779,7 @@ export type InboundPort = Message<"weft.config.v1.InboundPort"> & {
  * Use `create(InboundPortSchema)` to create a new message.
  */
 export const InboundPortSchema: GenMessage<InboundPort> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 17);
+  messageDesc(file_weft_config_v1_config, 18);
 
 /**
  * @generated from message weft.config.v1.InboundRoute
@@ -765,7 +808,7 @@ export type InboundRoute = Message<"weft.config.v1.InboundRoute"> & {
  * Use `create(InboundRouteSchema)` to create a new message.
  */
 export const InboundRouteSchema: GenMessage<InboundRoute> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 18);
+  messageDesc(file_weft_config_v1_config, 19);
 
 /**
  * Both must hold: the client's address is in `networks`, and its authentication is as asked.
@@ -818,7 +861,7 @@ export type Authorization = Message<"weft.config.v1.Authorization"> & {
  * Use `create(AuthorizationSchema)` to create a new message.
  */
 export const AuthorizationSchema: GenMessage<Authorization> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 19);
+  messageDesc(file_weft_config_v1_config, 20);
 
 /**
  * @generated from message weft.config.v1.Network
@@ -842,7 +885,7 @@ export type Network = Message<"weft.config.v1.Network"> & {
  * Use `create(NetworkSchema)` to create a new message.
  */
 export const NetworkSchema: GenMessage<Network> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 20);
+  messageDesc(file_weft_config_v1_config, 21);
 
 /**
  * @generated from message weft.config.v1.Unauthenticated
@@ -855,7 +898,7 @@ export type Unauthenticated = Message<"weft.config.v1.Unauthenticated"> & {
  * Use `create(UnauthenticatedSchema)` to create a new message.
  */
 export const UnauthenticatedSchema: GenMessage<Unauthenticated> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 21);
+  messageDesc(file_weft_config_v1_config, 22);
 
 /**
  * @generated from message weft.config.v1.UnauthenticatedTls
@@ -868,7 +911,7 @@ export type UnauthenticatedTls = Message<"weft.config.v1.UnauthenticatedTls"> & 
  * Use `create(UnauthenticatedTlsSchema)` to create a new message.
  */
 export const UnauthenticatedTlsSchema: GenMessage<UnauthenticatedTls> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 22);
+  messageDesc(file_weft_config_v1_config, 23);
 
 /**
  * @generated from message weft.config.v1.MeshTls
@@ -901,7 +944,7 @@ export type MeshTls = Message<"weft.config.v1.MeshTls"> & {
  * Use `create(MeshTlsSchema)` to create a new message.
  */
 export const MeshTlsSchema: GenMessage<MeshTls> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 23);
+  messageDesc(file_weft_config_v1_config, 24);
 
 /**
  * @generated from message weft.config.v1.Outbound
@@ -975,7 +1018,7 @@ export type Outbound = Message<"weft.config.v1.Outbound"> & {
  * Use `create(OutboundSchema)` to create a new message.
  */
 export const OutboundSchema: GenMessage<Outbound> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 24);
+  messageDesc(file_weft_config_v1_config, 25);
 
 /**
  * @generated from message weft.config.v1.PassThrough
@@ -988,7 +1031,7 @@ export type PassThrough = Message<"weft.config.v1.PassThrough"> & {
  * Use `create(PassThroughSchema)` to create a new message.
  */
 export const PassThroughSchema: GenMessage<PassThrough> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 25);
+  messageDesc(file_weft_config_v1_config, 26);
 
 /**
  * @generated from message weft.config.v1.Refused
@@ -1005,7 +1048,7 @@ export type Refused = Message<"weft.config.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 26);
+  messageDesc(file_weft_config_v1_config, 27);
 
 /**
  * Routes in order of precedence; the first match wins. A request that no route matches goes to `default_backends`; a connection that is
@@ -1038,7 +1081,7 @@ export type Routed = Message<"weft.config.v1.Routed"> & {
  * Use `create(RoutedSchema)` to create a new message.
  */
 export const RoutedSchema: GenMessage<Routed> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 27);
+  messageDesc(file_weft_config_v1_config, 28);
 
 /**
  * How requests are carried to whatever backend serves them.
@@ -1109,7 +1152,7 @@ export type RequestPolicy = Message<"weft.config.v1.RequestPolicy"> & {
  * Use `create(RequestPolicySchema)` to create a new message.
  */
 export const RequestPolicySchema: GenMessage<RequestPolicy> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 28);
+  messageDesc(file_weft_config_v1_config, 29);
 
 /**
  * Milliseconds; 0: none. At the end of one the client is answered 504, or told in gRPC's terms.
@@ -1151,7 +1194,7 @@ export type Timeouts = Message<"weft.config.v1.Timeouts"> & {
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema: GenMessage<Timeouts> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 29);
+  messageDesc(file_weft_config_v1_config, 30);
 
 /**
  * @generated from message weft.config.v1.Retry
@@ -1239,7 +1282,7 @@ export type Retry = Message<"weft.config.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 30);
+  messageDesc(file_weft_config_v1_config, 31);
 
 /**
  * Both ends included.
@@ -1263,7 +1306,7 @@ export type StatusRange = Message<"weft.config.v1.StatusRange"> & {
  * Use `create(StatusRangeSchema)` to create a new message.
  */
 export const StatusRangeSchema: GenMessage<StatusRange> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 31);
+  messageDesc(file_weft_config_v1_config, 32);
 
 /**
  * Further tries that all requests of one policy may make together.
@@ -1298,7 +1341,7 @@ export type RetryBudget = Message<"weft.config.v1.RetryBudget"> & {
  * Use `create(RetryBudgetSchema)` to create a new message.
  */
 export const RetryBudgetSchema: GenMessage<RetryBudget> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 32);
+  messageDesc(file_weft_config_v1_config, 33);
 
 /**
  * Opens after a run of failures or below a success rate; then requests are answered 503 until a pause is over and one probe succeeds.
@@ -1338,7 +1381,7 @@ export type Breaker = Message<"weft.config.v1.Breaker"> & {
  * Use `create(BreakerSchema)` to create a new message.
  */
 export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 33);
+  messageDesc(file_weft_config_v1_config, 34);
 
 /**
  * @generated from message weft.config.v1.SuccessRate
@@ -1371,7 +1414,7 @@ export type SuccessRate = Message<"weft.config.v1.SuccessRate"> & {
  * Use `create(SuccessRateSchema)` to create a new message.
  */
 export const SuccessRateSchema: GenMessage<SuccessRate> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 34);
+  messageDesc(file_weft_config_v1_config, 35);
 
 /**
  * What is done to some requests on purpose, to see who bears it.
@@ -1447,7 +1490,7 @@ export type Fault = Message<"weft.config.v1.Fault"> & {
  * Use `create(FaultSchema)` to create a new message.
  */
 export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 35);
+  messageDesc(file_weft_config_v1_config, 36);
 
 /**
  * @generated from message weft.config.v1.OutboundRoute
@@ -1485,7 +1528,7 @@ export type OutboundRoute = Message<"weft.config.v1.OutboundRoute"> & {
  * Use `create(OutboundRouteSchema)` to create a new message.
  */
 export const OutboundRouteSchema: GenMessage<OutboundRoute> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 36);
+  messageDesc(file_weft_config_v1_config, 37);
 
 /**
  * @generated from message weft.config.v1.Backend
@@ -1537,7 +1580,7 @@ export type Backend = Message<"weft.config.v1.Backend"> & {
  * Use `create(BackendSchema)` to create a new message.
  */
 export const BackendSchema: GenMessage<Backend> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 37);
+  messageDesc(file_weft_config_v1_config, 38);
 
 /**
  * @generated from message weft.config.v1.Endpoints
@@ -1561,7 +1604,7 @@ export type Endpoints = Message<"weft.config.v1.Endpoints"> & {
  * Use `create(EndpointsSchema)` to create a new message.
  */
 export const EndpointsSchema: GenMessage<Endpoints> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 38);
+  messageDesc(file_weft_config_v1_config, 39);
 
 /**
  * How requests are spread over the endpoints of one resource. A field that is not set means the proxy's own default.
@@ -1606,7 +1649,7 @@ export type Balancing = Message<"weft.config.v1.Balancing"> & {
  * Use `create(BalancingSchema)` to create a new message.
  */
 export const BalancingSchema: GenMessage<Balancing> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 39);
+  messageDesc(file_weft_config_v1_config, 40);
 
 /**
  * @generated from message weft.config.v1.HashKey
@@ -1655,7 +1698,7 @@ export type HashKey = Message<"weft.config.v1.HashKey"> & {
  * Use `create(HashKeySchema)` to create a new message.
  */
 export const HashKeySchema: GenMessage<HashKey> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 40);
+  messageDesc(file_weft_config_v1_config, 41);
 
 /**
  * When an endpoint gets no requests for a while.
@@ -1709,7 +1752,7 @@ export type Ejection = Message<"weft.config.v1.Ejection"> & {
  * Use `create(EjectionSchema)` to create a new message.
  */
 export const EjectionSchema: GenMessage<Ejection> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 41);
+  messageDesc(file_weft_config_v1_config, 42);
 
 /**
  * `balancing` is that of the base version; a change of it comes with all endpoints.
@@ -1742,7 +1785,7 @@ export type EndpointsDelta = Message<"weft.config.v1.EndpointsDelta"> & {
  * Use `create(EndpointsDeltaSchema)` to create a new message.
  */
 export const EndpointsDeltaSchema: GenMessage<EndpointsDelta> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 42);
+  messageDesc(file_weft_config_v1_config, 43);
 
 /**
  * @generated from message weft.config.v1.Endpoint
@@ -1795,7 +1838,7 @@ export type Endpoint = Message<"weft.config.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 43);
+  messageDesc(file_weft_config_v1_config, 44);
 
 /**
  * @generated from message weft.config.v1.Trust
@@ -1807,6 +1850,19 @@ export type Trust = Message<"weft.config.v1.Trust"> & {
    * @generated from field: repeated weft.config.v1.TrustDomain domains = 1;
    */
   domains: TrustDomain[];
+
+  /**
+   * The generation that signs now. A proxy whose certificate comes from another one asks for a new one, at a random time within `renew_within_ms`.
+   * Empty: a certificate is used until it is due.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * @generated from field: uint64 renew_within_ms = 3;
+   */
+  renewWithinMs: bigint;
 };
 
 /**
@@ -1814,7 +1870,7 @@ export type Trust = Message<"weft.config.v1.Trust"> & {
  * Use `create(TrustSchema)` to create a new message.
  */
 export const TrustSchema: GenMessage<Trust> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 44);
+  messageDesc(file_weft_config_v1_config, 45);
 
 /**
  * @generated from message weft.config.v1.TrustDomain
@@ -1845,7 +1901,7 @@ export type TrustDomain = Message<"weft.config.v1.TrustDomain"> & {
  * Use `create(TrustDomainSchema)` to create a new message.
  */
 export const TrustDomainSchema: GenMessage<TrustDomain> = /*@__PURE__*/
-  messageDesc(file_weft_config_v1_config, 45);
+  messageDesc(file_weft_config_v1_config, 46);
 
 /**
  * @generated from enum weft.config.v1.Protocol

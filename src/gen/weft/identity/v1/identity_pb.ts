@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file weft/identity/v1/identity.proto.
  */
 export const file_weft_identity_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("Ch93ZWZ0L2lkZW50aXR5L3YxL2lkZW50aXR5LnByb3RvEhB3ZWZ0LmlkZW50aXR5LnYxIjwKDkNlcnRpZnlSZXF1ZXN0EgsKA2NzchgBIAEoDBIdChVzZXJ2aWNlX2FjY291bnRfdG9rZW4YAiABKAkiWQoPQ2VydGlmeVJlc3BvbnNlEg0KBWNoYWluGAEgAygMEhIKCm5vdF9iZWZvcmUYAiABKAMSEQoJbm90X2FmdGVyGAMgASgDEhAKCGlkZW50aXR5GAQgASgJMmEKD0lkZW50aXR5U2VydmljZRJOCgdDZXJ0aWZ5EiAud2VmdC5pZGVudGl0eS52MS5DZXJ0aWZ5UmVxdWVzdBohLndlZnQuaWRlbnRpdHkudjEuQ2VydGlmeVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch93ZWZ0L2lkZW50aXR5L3YxL2lkZW50aXR5LnByb3RvEhB3ZWZ0LmlkZW50aXR5LnYxIjwKDkNlcnRpZnlSZXF1ZXN0EgsKA2NzchgBIAEoDBIdChVzZXJ2aWNlX2FjY291bnRfdG9rZW4YAiABKAkibQoPQ2VydGlmeVJlc3BvbnNlEg0KBWNoYWluGAEgAygMEhIKCm5vdF9iZWZvcmUYAiABKAMSEQoJbm90X2FmdGVyGAMgASgDEhAKCGlkZW50aXR5GAQgASgJEhIKCmdlbmVyYXRpb24YBSABKAkyYQoPSWRlbnRpdHlTZXJ2aWNlEk4KB0NlcnRpZnkSIC53ZWZ0LmlkZW50aXR5LnYxLkNlcnRpZnlSZXF1ZXN0GiEud2VmdC5pZGVudGl0eS52MS5DZXJ0aWZ5UmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message weft.identity.v1.CertifyRequest
@@ -69,6 +69,13 @@ export type CertifyResponse = Message<"weft.identity.v1.CertifyResponse"> & {
    * @generated from field: string identity = 4;
    */
   identity: string;
+
+  /**
+   * Names the issuer that signed; compared with Trust.issuer, told back in Leaf.
+   *
+   * @generated from field: string generation = 5;
+   */
+  generation: string;
 };
 
 /**
