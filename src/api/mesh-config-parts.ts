@@ -7,6 +7,15 @@ export const identitySchema = Type.Object(
         'Where the issuer comes from: cert-manager signs it (CertManager), or the operator makes a root and an issuer itself (SelfManaged).',
       default: 'CertManager',
     }),
+    anchor: StringEnum(['External', 'Managed'], {
+      description:
+        'Under cert-manager: whether the issuer of `issuerRef` signs our intermediate, and its root is the trust anchor (External), or signs a trust anchor of our own from which the intermediate comes (Managed). Managed fits a self-signed issuer; renewals of the anchor then need nobody.',
+      default: 'External',
+    }),
+    anchorDuration: Duration({
+      description: 'How long a managed trust anchor is valid; it is renewed after nine tenths of that.',
+      default: '87600h',
+    }),
     issuerRef: Type.Object(
       {
         name: Type.String({
@@ -22,13 +31,18 @@ export const identitySchema = Type.Object(
         group: Type.String({ description: 'API group of the issuer.', maxLength: 253, default: 'cert-manager.io' }),
       },
       {
-        description: 'The cert-manager issuer that signs our intermediate; its root is the trust anchor.',
+        description: 'The cert-manager issuer that signs our intermediate, or our trust anchor if that is Managed.',
         default: {},
       },
     ),
     leafDuration: Duration({
       description: 'How long the certificate of a proxy is valid; it is renewed at half to 70 % of that.',
       default: '24h',
+    }),
+    rotationPatience: Duration({
+      description:
+        'How long a new trust anchor waits for proxies that do not acknowledge it before a person may let it go on without them (`weft certs go-on`).',
+      default: '10m',
     }),
   },
   { description: 'Who signs.', default: {} },

@@ -100,6 +100,19 @@ const MeshConfigStatus = Type.Object(
             Type.String({ description: 'The immutable Secret that will sign next.', maxLength: 253 }),
           ),
           notAfter: Type.Optional(Type.String({ description: 'When the active issuer expires.', format: 'date-time' })),
+          phase: Type.Optional(
+            StringEnum(['Stable', 'Trusting', 'Renewing'], {
+              description:
+                'Trusting: the root of the next issuer is made known. Renewing: proxies get certificates of the active one. Stable: neither.',
+            }),
+          ),
+          waiting: Type.Optional(Type.Integer({ description: 'Proxies that the phase waits for.', minimum: 0 })),
+          waitingFor: Type.Optional(
+            Type.Array(Type.String({ maxLength: 512 }), {
+              description: 'The first of them, as `namespace/pod`.',
+              maxItems: 10,
+            }),
+          ),
         },
         { description: 'The state of the issuer.' },
       ),

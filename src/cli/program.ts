@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type CertsStep, runCerts, runCertsStep } from './commands/certs.ts';
 import { runCheck } from './commands/check.ts';
 import { runProxyConfig } from './commands/proxy-config.ts';
 import { runStat } from './commands/stat.ts';
@@ -62,6 +63,20 @@ export function createProgram({ version, terminal, connect, pace, finish }: Prog
     .command('status')
     .description('meshes, namespaces and problems; with -n also the proxies of the namespace')
     .action(() => run((session, { namespace, output }) => runStatus(session, terminal, { namespace, format: output })));
+
+  const certs = program
+    .command('certs')
+    .description('certificates of every mesh: who signs until when, what is trusted, where a rotation stands')
+    .action(() => run((session, { output }) => runCerts(session, terminal, output)));
+  for (const { step, name, description } of CERTS_STEPS) {
+    certs
+      .command(name)
+      .description(description)
+      .option('--mesh <name>', 'name of the MeshConfig', 'default')
+      .action(({ mesh }: { mesh: string }) =>
+        run(session => runCertsStep(session, terminal, { step, mesh, now: new Date(pace.nowMs()) })),
+      );
+  }
 
   program
     .command('stat')
@@ -128,6 +143,13 @@ export function createProgram({ version, terminal, connect, pace, finish }: Prog
 
   return program;
 }
+
+const CERTS_STEPS: readonly { readonly step: CertsStep; readonly name: string; readonly description: string }[] = [
+  { step: 'renew-issuer', name: 'renew-issuer', description: 'have another issuer made, below the same trust anchor' },
+  { step: 'renew-anchor', name: 'renew-anchor', description: 'have another trust anchor made, and an issuer below it' },
+  { step: 'go-on', name: 'go-on', description: 'let a new trust anchor go on without the proxies that are silent' },
+  { step: 'abort', name: 'abort', description: 'take a rotation back: what signed before signs again' },
+];
 
 interface UpgradeFlags {
   readonly allNamespaces: boolean;

@@ -69,6 +69,32 @@ export interface ProxyCounts {
   readonly refusing: number;
 }
 
+/** `GET /v1/certs`: who signs, what is trusted, and the certificates of the proxies whose stream the answering replica holds. */
+export interface CertsAnswer {
+  readonly replica: string;
+  readonly meshes: readonly MeshCerts[];
+}
+
+export interface MeshCerts {
+  readonly mesh: string;
+  /** Null: no usable issuer. */
+  readonly issuer: { readonly generation: string; readonly notAfter: string } | null;
+  readonly roots: readonly RootCert[];
+  /** Proxies by the generation that signed their certificate; those that have not said it are under the empty name. */
+  readonly leaves: readonly { readonly generation: string; readonly proxies: number }[];
+  /** The earliest end of a certificate of a proxy; empty when none is known. */
+  readonly firstLeafEnds: string;
+  /** Proxies whose clock is more than five minutes from the operator's; the first twenty. */
+  readonly skewed: readonly { readonly namespace: string; readonly pod: string; readonly skewMs: number }[];
+}
+
+export interface RootCert {
+  readonly subject: string;
+  readonly notAfter: string;
+  /** SHA-256 of the certificate, hexadecimal with colons. */
+  readonly fingerprint: string;
+}
+
 /** `GET /v1/proxies[?namespace=]` */
 export interface ProxiesAnswer {
   readonly replica: string;

@@ -99,10 +99,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     random,
   });
   shutdown.onStop('identity', () => identity.close());
-  const feed = createFeed(
-    { meshConfigs: stores.meshConfigs, secrets: stores.issuerSecrets, certificates: stores.certificates.store },
-    identity.issuers,
-    () => clock.nowMs(),
+  const feed = createFeed({ meshConfigs: stores.meshConfigs, secrets: stores.issuerSecrets }, identity.issuers, () =>
+    clock.nowMs(),
   );
   stores.meshConfigs.onChange(feed);
   stores.issuerSecrets.onChange(feed);
@@ -157,8 +155,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     if (leading) resync();
   });
   registry.onChange(() => {
-    // Only a root that waits to sign depends on acknowledgements.
-    const waiting = [...stores.meshConfigs.snapshot().values()].some(mesh => mesh.identity.nextIssuer !== '');
+    // Only a rotation under way depends on what proxies say.
+    const waiting = [...stores.meshConfigs.snapshot().values()].some(({ identity: { phase } }) => phase !== 'Stable');
     if (waiting) reconcilers.find(({ controller }) => controller.name === 'mesh-config')?.resync();
   });
   const working = new AbortController();

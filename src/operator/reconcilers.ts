@@ -9,7 +9,7 @@ import {
 } from '../kube/index.ts';
 import { type ProxyRegistry, WATCHED_KINDS } from '../model/index.ts';
 import { withEvents } from '../reconcilers/condition-events.ts';
-import { createMeshConfigReconciler, rootsHeld } from '../reconcilers/mesh-config/index.ts';
+import { createMeshConfigReconciler, rotatingProxies } from '../reconcilers/mesh-config/index.ts';
 import type { Publisher } from '../reconcilers/publisher/index.ts';
 import { createStatusReconciler, type StatusKind } from '../reconcilers/status/index.ts';
 import { createTrustBundleReconciler } from '../reconcilers/trust-bundle/index.ts';
@@ -89,11 +89,17 @@ export function createReconcilers(options: ReconcilersOptions): readonly Reconci
           meshConfigs: stores.meshConfigs,
           secrets: stores.issuerSecrets,
           certificates: stores.certificates.store,
+          issuers: stores.certManagerIssuers,
         },
         certManagerPresent: () => !stores.certificates.health().absent,
         onCertManager: listener => void stores.certificates.onAbsence(listener),
         controlNamespace: namespace,
-        rootsHeld: (mesh, caPem) => rootsHeld(registry, publisher, mesh, caPem),
+        proxies: (mesh, caPem) =>
+          rotatingProxies(
+            { registry, config: publisher, pods: () => stores.snapshot.pods.snapshot().values() },
+            mesh,
+            caPem,
+          ),
         writer: writer('weft-mesh-config'),
         status: status('weft-mesh-config'),
       }),

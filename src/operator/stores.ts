@@ -14,6 +14,7 @@ export interface Stores {
   readonly meshConfigs: Store<meshConfig.MeshConfigFacts>;
   readonly issuerSecrets: Store<meshConfig.IssuerSecretFacts>;
   readonly certificates: Informer<meshConfig.CertificateFacts>;
+  readonly certManagerIssuers: Store<meshConfig.IssuerFacts>;
   readonly bundles: Store<trustBundle.BundleFacts>;
   readonly webhooks: webhookConfig.WebhookStores;
   readonly linkerdInjector: Store<webhookConfig.WebhookConfigurationFacts>;
@@ -67,6 +68,12 @@ export class WatchingOperator extends OperatorBase {
         namespace,
         labelSelector: meshConfig.ISSUER_LABEL,
       }),
+      certManagerIssuers: this.watch({
+        type: meshConfig.ISSUERS,
+        decode: meshConfig.decodeIssuer,
+        namespace,
+        labelSelector: meshConfig.ISSUER_LABEL,
+      }).store,
       bundles: this.watch({
         name: 'TrustBundle',
         type: trustBundle.CONFIG_MAPS,

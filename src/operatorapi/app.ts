@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ObjectAnswer, ProxiesAnswer, ProxyConfigAnswer } from '../contract/index.ts';
 import { AppError, type AppErrorCode, objectKey, podKey, type Result } from '../kernel/index.ts';
 import { access } from './access.ts';
+import { certsAnswer } from './certs.ts';
 import { checkAnswer } from './check.ts';
 import { certificateUser, type PeerSocket } from './client-certificate.ts';
 import type { Access, OperatorApiPorts, User } from './ports.ts';
@@ -54,6 +55,7 @@ export function createApp(ports: OperatorApiPorts): Hono<{ Bindings: Bindings }>
   const namespaceOf = (context: Context) => context.req.query('namespace') ?? '';
 
   get('/v1/check', access.check, () => checkAnswer(ports));
+  get('/v1/certs', access.check, () => certsAnswer(ports));
   get(
     '/v1/status',
     context => access.status(namespaceOf(context)),
@@ -93,7 +95,10 @@ export function createApp(ports: OperatorApiPorts): Hono<{ Bindings: Bindings }>
   app.notFound(context =>
     failure(
       context,
-      new AppError('not-found', `there is no ${context.req.path}: ask for /v1/check, status, stat, proxies or objects`),
+      new AppError(
+        'not-found',
+        `there is no ${context.req.path}: ask for /v1/check, certs, status, stat, proxies or objects`,
+      ),
     ),
   );
   app.onError((thrown, context) => {

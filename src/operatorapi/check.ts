@@ -1,5 +1,6 @@
 import type { Check, CheckAnswer } from '../contract/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
+import { skewed } from './certs.ts';
 import { summarise } from './proxies.ts';
 import { isMeshed, isRunning } from './status.ts';
 
@@ -69,6 +70,7 @@ function objectCheck({ findings }: CheckPorts): Check {
 function proxyChecks({ registry, version }: CheckPorts): Check[] {
   const proxies = registry.proxies().map(summarise);
   const named = (list: typeof proxies) => some(list.map(({ namespace, pod }) => `${namespace}/${pod}`));
+  const late = skewed(registry.proxies());
   const silent = proxies.filter(({ state }) => state === 'silent');
   const refusing = proxies.filter(({ state }) => state === 'refusing');
   const old = proxies.filter(proxy => proxy.version !== '' && proxy.version !== version);
@@ -80,6 +82,10 @@ function proxyChecks({ registry, version }: CheckPorts): Check[] {
     verdict('every proxy takes its configuration', refusing.length === 0 ? 'ok' : 'error', {
       message: named(refusing),
       remedy: 'see what is refused and why: weft proxy-config POD -n NAMESPACE',
+    }),
+    verdict('the clocks of proxies and operator agree within five minutes', late.length === 0 ? 'ok' : 'warning', {
+      message: some(late.map(({ namespace, pod, skewMs }) => `${namespace}/${pod} ${Math.round(skewMs / 1_000)} s`)),
+      remedy: 'set the clocks of these nodes: certificates are refused by whoever lives in another time',
     }),
     verdict('every proxy has the version of the operator', old.length === 0 ? 'ok' : 'warning', {
       message: named(old),

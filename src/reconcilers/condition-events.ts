@@ -2,11 +2,12 @@
 // says the same is written, so a restart tells nothing again.
 import type { Condition, ConditionPlan, EventRecorder, EventText, StatusWriter } from '../kube/index.ts';
 
-const ACTIONS: Readonly<Record<string, string>> = { Accepted: 'Validate', IssuerReady: 'Issue' };
+const ACTIONS: Readonly<Record<string, string>> = { Accepted: 'Validate', IssuerReady: 'Issue', IssuerLasts: 'Renew' };
 
 /** A mesh whose issuer is on its way is in no trouble: nobody needs to do anything. */
 function isTrouble({ type, status, reason }: ConditionPlan): boolean {
-  if (type === 'IssuerReady') return reason === 'RenewalFailing' || (status === 'False' && reason !== 'IssuerPending');
+  if (type === 'IssuerReady')
+    return ['RenewalFailing', 'RotationHeld'].includes(reason) || (status === 'False' && reason !== 'IssuerPending');
   return status === 'False';
 }
 

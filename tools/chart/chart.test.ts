@@ -148,9 +148,9 @@ test('an image is named by tag, by the version of the chart, or by digest', asyn
 test('the MeshConfig names the issuer that the chart creates, or the one that the user names', async () => {
   const specOf = async (...args: string[]) => find(await render(...args), 'MeshConfig', 'default')['spec'];
   expect(await specOf()).toMatchObject({
-    identity: { mode: 'CertManager', issuerRef: { name: 'weft-trust-anchor', kind: 'Issuer' } },
+    identity: { mode: 'CertManager', anchor: 'Managed', issuerRef: { name: 'weft-self-signed', kind: 'Issuer' } },
   });
-  expect(await specOf('--set=mesh.spec.identity.issuerRef.name=mine')).toMatchObject({
+  expect(await specOf('--set=mesh.spec.identity.issuerRef.name=mine')).toEqual({
     identity: { issuerRef: { name: 'mine' } },
   });
   const without = await render('--set=certManager.create=false,mesh.spec.identity.mode=SelfManaged');

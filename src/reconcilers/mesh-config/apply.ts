@@ -1,13 +1,16 @@
 // Writes what was decided. No decisions here, but for the random content of keys.
 import { issueIntermediate, type KeyedCertificate, makeCa } from '../../identity/index.ts';
+import { canonicalJson } from '../../kernel/index.ts';
 import type { RawObject, StatusOutcome, StatusWriter, Writer } from '../../kube/index.ts';
 import type { MeshDecision, SelfIssue } from './decide.ts';
 import {
   CERTIFICATES,
+  ISSUERS,
   ISSUER_LABEL,
   ISSUER_ROLE_LABEL,
   type IssuerRole,
   MESH_CONFIGS,
+  RENEWAL_LABEL,
   REPLACED_AT,
   SECRETS,
 } from './facts.ts';
@@ -24,6 +27,8 @@ export interface ApplyPorts {
 }
 
 interface SecretContent {
+  /** What it was made for; absent or empty: for nothing that was asked. */
+  readonly renewal?: string;
   readonly certificatePem: string;
   readonly privateKeyPem: string;
   readonly caPem: string;
@@ -36,10 +41,16 @@ export async function apply(
   signal: AbortSignal,
 ): Promise<StatusOutcome> {
   const { writer, status } = ports;
-  const { certificate, copy, rotation } = decision;
-  if (certificate !== undefined) {
-    await writer.apply(CERTIFICATES, certificate, { current: input.certificate?.raw as RawObject | undefined, signal });
+  const { certificate, anchor, copy, rotation } = decision;
+  const current = (facts: { readonly raw: unknown } | undefined) => ({
+    current: facts?.raw as RawObject | undefined,
+    signal,
+  });
+  if (anchor !== undefined) {
+    await writer.apply(CERTIFICATES, anchor.certificate, current(input.anchor.certificate));
+    await writer.apply(ISSUERS, anchor.issuer, current(input.anchor.issuer));
   }
+  if (certificate !== undefined) await writer.apply(CERTIFICATES, certificate, current(input.certificate));
   if (copy !== undefined)
     await writer.create(SECRETS, issuerSecret(input, 'generation', copy.name, copy.secret), signal);
   if (decision.selfIssue !== undefined) await selfIssue(input, decision.selfIssue, writer, signal);
@@ -55,19 +66,18 @@ export async function apply(
     const uid = input.generations.find(generation => generation.name === name)?.secret.uid ?? '';
     await writer.remove(SECRETS, { namespace: input.controlNamespace, name, uid }, signal);
   }
+  for (const { name, uid } of decision.obsoleteRoots)
+    await writer.remove(SECRETS, { namespace: input.controlNamespace, name, uid }, signal);
   const { identity } = decision;
   const stored = input.object.identity;
   return status.write({
     key: input.object.key,
     type: MESH_CONFIGS,
     uid: input.object.meta.uid,
-    plan: { observedGeneration: input.object.meta.generation, conditions: [decision.condition] },
+    plan: { observedGeneration: input.object.meta.generation, conditions: decision.conditions },
     current: input.object.conditions,
     extra: { identity: Object.fromEntries(Object.entries(identity).filter(([, value]) => value !== '')) },
-    extraChanged:
-      identity.activeIssuer !== stored.activeIssuer ||
-      identity.nextIssuer !== stored.nextIssuer ||
-      identity.notAfter !== stored.notAfter,
+    extraChanged: canonicalJson(identity) !== canonicalJson(stored),
     signal,
   });
 }
@@ -84,6 +94,7 @@ function issuerSecret(input: MeshInput, role: IssuerRole, name: string, content:
         'app.kubernetes.io/managed-by': 'weft-operator',
         [ISSUER_LABEL]: input.mesh,
         [ISSUER_ROLE_LABEL]: role,
+        ...(content.renewal === undefined || content.renewal === '' ? {} : { [RENEWAL_LABEL]: content.renewal }),
       },
     },
     type: 'kubernetes.io/tls',
@@ -100,7 +111,7 @@ function issuerSecret(input: MeshInput, role: IssuerRole, name: string, content:
 /** The root is written first: an issuer whose root is not in the cluster must not exist. */
 async function selfIssue(
   input: MeshInput,
-  { root: existing, name }: SelfIssue,
+  { root: existing, rootName, renewal, name }: SelfIssue,
   writer: Writer,
   signal: AbortSignal,
 ): Promise<void> {
@@ -109,7 +120,7 @@ async function selfIssue(
     const root = await makeCa({ commonName: `weft root ${mesh}`.slice(0, 64), nowMs, validForMs: ROOT_LIFE_MS });
     const content = { ...root, caPem: root.certificatePem };
     // Somebody else's root counts if there is one already: the issuer is made from what the store says, at the next run.
-    await writer.create(SECRETS, issuerSecret(input, 'root', `weft-root-${mesh}`, content), signal);
+    await writer.create(SECRETS, issuerSecret(input, 'root', rootName, content), signal);
     return;
   }
   const root: KeyedCertificate = { certificatePem: existing.certificatePem, privateKeyPem: existing.privateKeyPem };
@@ -119,6 +130,6 @@ async function selfIssue(
     nowMs,
     validForMs: ISSUER_LIFE_MS,
   });
-  const content = { ...issuer, caPem: existing.certificatePem };
+  const content = { ...issuer, caPem: existing.certificatePem, renewal };
   await writer.create(SECRETS, issuerSecret(input, 'generation', name, content), signal);
 }

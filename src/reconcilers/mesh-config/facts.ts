@@ -11,6 +11,13 @@ export const CERTIFICATES: ResourceType = {
   kind: 'Certificate',
   namespaced: true,
 };
+export const ISSUERS: ResourceType = {
+  group: 'cert-manager.io',
+  version: 'v1',
+  plural: 'issuers',
+  kind: 'Issuer',
+  namespaced: true,
+};
 export const MESH_CONFIGS: ResourceType = {
   group: 'weft.dev',
   version: 'v1alpha1',
@@ -21,12 +28,26 @@ export const MESH_CONFIGS: ResourceType = {
 
 /** Label of every Secret of an issuer, with the mesh as its value; the informer asks for nothing else. */
 export const ISSUER_LABEL = 'weft.dev/issuer';
-/** `source`: written by cert-manager, in place. `generation`: an immutable copy that may sign. `root`: the key of a self-managed root. */
+/**
+ * `anchor`: the root that cert-manager makes for us, rewritten in place; its key is never read. `source`: the issuer that cert-manager writes, in
+ * place. `generation`: an immutable copy that may sign. `root`: the key of a self-managed root.
+ */
 export const ISSUER_ROLE_LABEL = 'weft.dev/issuer-role';
 /** On a generation that no longer signs: since when, RFC 3339. Its root is trusted until no leaf of it can be alive. */
 export const REPLACED_AT = 'weft.dev/replaced-at';
 
-export type IssuerRole = 'source' | 'generation' | 'root';
+/** On what was made because somebody asked for a renewal: a hash of what was asked (annotations RENEW_ISSUER, RENEW_ANCHOR of the MeshConfig). */
+export const RENEWAL_LABEL = 'weft.dev/renewal';
+/** On a MeshConfig: any text; another text is another renewal. */
+export const RENEW_ISSUER = 'weft.dev/renew-issuer';
+export const RENEW_ANCHOR = 'weft.dev/renew-anchor';
+/** On a MeshConfig: name of a generation that may sign although some proxies are silent. */
+export const ROTATION_GO_ON = 'weft.dev/rotation-go-on';
+/** On a MeshConfig: name of a generation that must not sign; what signed before does again. */
+export const ROTATION_ABORT = 'weft.dev/rotation-abort';
+
+export type IssuerRole = 'anchor' | 'source' | 'generation' | 'root';
+const ROLES: readonly IssuerRole[] = ['anchor', 'source', 'generation', 'root'];
 
 /** The private key is in memory only; it is never logged and never part of a message. */
 export interface IssuerSecretFacts {
@@ -37,6 +58,8 @@ export interface IssuerSecretFacts {
   readonly role: IssuerRole;
   readonly createdMs: number;
   readonly replacedAtMs: number | undefined;
+  /** Empty: made for no request. */
+  readonly renewal: string;
   readonly certificatePem: string;
   readonly privateKeyPem: string;
   readonly caPem: string;
@@ -50,6 +73,8 @@ export interface CertificateFacts {
   readonly trouble: string;
 }
 
+export type IssuerFacts = Pick<CertificateFacts, 'key' | 'raw'>;
+
 /** A MeshConfig with the part of its status that is an input: which generation signs. */
 export interface MeshConfigFacts extends CustomObject {
   readonly identity: IdentityStatus;
@@ -60,6 +85,11 @@ export interface IdentityStatus {
   readonly nextIssuer: string;
   /** RFC 3339; empty when unknown. */
   readonly notAfter: string;
+  /** Empty before the first. */
+  readonly phase: string;
+  /** `namespace/pod` of proxies that the phase waits for; the first few. */
+  readonly waitingFor: readonly string[];
+  readonly waiting: number;
 }
 
 const record = (value: unknown): Readonly<Record<string, unknown>> => (isRecord(value) ? value : {});
@@ -87,11 +117,12 @@ export function decodeIssuerSecret(raw: unknown): Result<IssuerSecretFacts, Prob
     name: text(name),
     uid: text(uid),
     mesh: text(record(labels)[ISSUER_LABEL]),
-    role: role === 'generation' || role === 'root' ? role : 'source',
+    role: ROLES.find(known => known === role) ?? 'source',
     createdMs: timeMs(creationTimestamp) ?? 0,
     replacedAtMs: timeMs(record(annotations)[REPLACED_AT]),
+    renewal: text(record(labels)[RENEWAL_LABEL]),
     certificatePem: decoded('tls.crt'),
-    privateKeyPem: decoded('tls.key'),
+    privateKeyPem: role === 'anchor' ? '' : decoded('tls.key'),
     caPem: decoded('ca.crt'),
   });
 }
@@ -109,10 +140,26 @@ export function decodeCertificate(raw: unknown): Result<CertificateFacts, Proble
   });
 }
 
+export function decodeIssuer(raw: unknown): Result<IssuerFacts, Problem> {
+  const identity = identityOf(ISSUERS, raw);
+  if (identity === undefined) return malformed(ISSUERS, 'An Issuer has no name.');
+  const { apiVersion, kind, metadata, spec } = record(raw);
+  return ok({ key: identity.key, raw: { apiVersion, kind, metadata, spec } });
+}
+
 export function decodeMeshConfig(raw: unknown): Result<MeshConfigFacts, Problem> {
   const decoded = DECODERS.meshConfigs(raw);
   if (!decoded.ok) return decoded;
-  const { activeIssuer, nextIssuer, notAfter } = record(record(record(raw)['status'])['identity']);
-  const identity = { activeIssuer: text(activeIssuer), nextIssuer: text(nextIssuer), notAfter: text(notAfter) };
+  const { activeIssuer, nextIssuer, notAfter, phase, waitingFor, waiting } = record(
+    record(record(raw)['status'])['identity'],
+  );
+  const identity = {
+    activeIssuer: text(activeIssuer),
+    nextIssuer: text(nextIssuer),
+    notAfter: text(notAfter),
+    phase: text(phase),
+    waitingFor: Array.isArray(waitingFor) ? waitingFor.map(text) : [],
+    waiting: typeof waiting === 'number' ? waiting : 0,
+  };
   return ok({ ...decoded.value, identity });
 }

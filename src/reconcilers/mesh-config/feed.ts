@@ -6,12 +6,9 @@ import type { MeshConfigFacts } from './facts.ts';
 import { generationsOf, type MeshConfigStores } from './gather.ts';
 import { activeGeneration } from './rotation.ts';
 
-function meshIdentity(
-  object: MeshConfigFacts,
-  spec: MeshConfigSpec,
-  stores: MeshConfigStores,
-  nowMs: number,
-): MeshIdentity {
+type FeedStores = Pick<MeshConfigStores, 'meshConfigs' | 'secrets'>;
+
+function meshIdentity(object: MeshConfigFacts, spec: MeshConfigSpec, stores: FeedStores, nowMs: number): MeshIdentity {
   const mesh = object.meta.name;
   const generations = generationsOf(mesh, stores.secrets.snapshot().values(), nowMs);
   const active = activeGeneration(generations, object.identity.activeIssuer);
@@ -29,7 +26,7 @@ function meshIdentity(
 
 /** A MeshConfig whose spec the schema refuses keeps what its mesh had: it stays in the list of the former run. */
 export function createFeed(
-  stores: MeshConfigStores,
+  stores: FeedStores,
   issuers: Pick<LoadedIssuers, 'update'>,
   nowMs: () => number,
 ): () => void {

@@ -1,7 +1,8 @@
 // Mesh configuration: the issuer of every mesh. Root kind MeshConfig; Certificate (cert-manager) and Secrets of the control namespace map to it.
-// Owns: Certificate `weft-issuer-<mesh>`, Secrets `weft-issuer-<mesh>-<hash8>` (immutable generations) and `weft-root-<mesh>` (self-managed),
-// and of MeshConfig's status the field `identity` and the condition `IssuerReady` (Issued, Rotating, RenewalFailing; IssuerPending, InvalidIssuer,
-// CertManagerMissing). RBAC: rbac.ts. Imports L0 to L3.
+// Owns: Certificate `weft-issuer-<mesh>`, Certificate and Issuer `weft-anchor-<mesh>` (managed anchor), Secrets `weft-issuer-<mesh>-<hash8>` (immutable
+// generations) and `weft-root-<mesh>` (self-managed), and of MeshConfig's status the field `identity` and the conditions `IssuerReady` (Issued, Rotating,
+// RotationHeld, Renewing, RenewalFailing; IssuerPending, InvalidIssuer, CertManagerMissing) and `IssuerLasts` (Valid; ExpiresSoon, ExpiresVerySoon,
+// ExpiresAtOnce, Expired). RBAC: rbac.ts. Imports L0 to L3.
 import {
   createController,
   done,
@@ -15,15 +16,20 @@ import type { StatusWriter, WriteGate, Writer } from '../../kube/index.ts';
 import { apply } from './apply.ts';
 import { decide } from './decide.ts';
 import { gather, type MeshConfigStores } from './gather.ts';
+import type { RotatingProxy } from './rotation.ts';
+import { createRotationMetrics } from './metrics.ts';
 import { meshOfCertificate, meshOfMeshConfig, meshOfSecret } from './map.ts';
 
 export {
   CERTIFICATES,
   type CertificateFacts,
   decodeCertificate,
+  decodeIssuer,
   decodeIssuerSecret,
   decodeMeshConfig,
   ISSUER_LABEL,
+  ISSUERS,
+  type IssuerFacts,
   type IssuerSecretFacts,
   MESH_CONFIGS,
   type MeshConfigFacts,
@@ -32,14 +38,15 @@ export {
 export { createFeed } from './feed.ts';
 export type { MeshConfigStores } from './gather.ts';
 export { rbac } from './rbac.ts';
-export { rootsHeld } from './trust-held.ts';
+export { rotatingProxies } from './proxies.ts';
+export type { RotatingProxy } from './rotation.ts';
 
 export interface MeshConfigReconcilerOptions {
   readonly stores: MeshConfigStores;
   readonly certManagerPresent: () => boolean;
   readonly onCertManager: (listener: () => void) => void;
   readonly controlNamespace: string;
-  readonly rootsHeld: (mesh: string, caPem: string) => boolean;
+  readonly proxies: (mesh: string, caPem: string) => readonly RotatingProxy[];
   readonly gate: WriteGate;
   readonly writer: Writer;
   readonly status: StatusWriter;
@@ -57,6 +64,7 @@ export interface MeshConfigReconciler {
 
 export function createMeshConfigReconciler(options: MeshConfigReconcilerOptions): MeshConfigReconciler {
   const { stores, clock, log, metrics, random, gate } = options;
+  const say = createRotationMetrics(metrics);
   const controller = createController({
     name: 'mesh-config',
     clock,
@@ -68,6 +76,7 @@ export function createMeshConfigReconciler(options: MeshConfigReconcilerOptions)
       const input = gather(mesh, { ...options, ...stores, nowMs: () => clock.nowMs() });
       if (input === undefined) return done;
       const decision = decide(input);
+      say(input, decision);
       const outcome = await apply(input, decision, options, signal);
       return requeueAfter(
         outcome.kind === 'later' ? Math.min(outcome.afterMs, decision.againAfterMs) : decision.againAfterMs,
@@ -85,6 +94,9 @@ export function createMeshConfigReconciler(options: MeshConfigReconcilerOptions)
     [before, after].forEach(object => object && enqueue(meshOfSecret(object))),
   );
   stores.certificates.onChange(({ before, after }) =>
+    [before, after].forEach(object => object && enqueue(meshOfCertificate(object))),
+  );
+  stores.issuers.onChange(({ before, after }) =>
     [before, after].forEach(object => object && enqueue(meshOfCertificate(object))),
   );
   const resync = (): void => {

@@ -3,12 +3,16 @@ import type { CertificateFacts, IssuerSecretFacts, MeshConfigFacts } from './fac
 import { nameOf } from '../../kernel/index.ts';
 
 export const ISSUER_PREFIX = 'weft-issuer-';
+export const ANCHOR_PREFIX = 'weft-anchor-';
+export const ROOT_PREFIX = 'weft-root-';
 
 export const meshOfMeshConfig = (object: MeshConfigFacts): readonly string[] => [object.meta.name];
 
 export const meshOfSecret = (secret: IssuerSecretFacts): readonly string[] => (secret.mesh === '' ? [] : [secret.mesh]);
 
-export function meshOfCertificate(certificate: CertificateFacts): readonly string[] {
-  const { name } = nameOf(certificate.key);
-  return name.startsWith(ISSUER_PREFIX) ? [name.slice(ISSUER_PREFIX.length)] : [];
+/** Of a Certificate, or of an Issuer of cert-manager. */
+export function meshOfCertificate({ key }: Pick<CertificateFacts, 'key'>): readonly string[] {
+  const { name } = nameOf(key);
+  const prefix = [ISSUER_PREFIX, ANCHOR_PREFIX].find(candidate => name.startsWith(candidate));
+  return prefix === undefined ? [] : [name.slice(prefix.length)];
 }

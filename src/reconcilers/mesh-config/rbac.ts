@@ -9,7 +9,7 @@ export const rbac: readonly PolicyRule[] = [
   {
     scope: 'control-namespace',
     apiGroups: ['cert-manager.io'],
-    resources: ['certificates'],
+    resources: ['certificates', 'issuers'],
     verbs: ['get', 'list', 'watch', 'create', 'patch'],
   },
   {

@@ -1,6 +1,6 @@
-import { assert, boolean, constantFrom, integer, property, record, uniqueArray } from 'fast-check';
+import { array, assert, boolean, constantFrom, integer, property, record, uniqueArray } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { activeGeneration, type Generation, planRotation, type RotationInput } from './rotation.ts';
+import { activeGeneration, type Generation, planRotation, type RotatingProxy, type RotationInput } from './rotation.ts';
 
 const NOW = 1_000_000_000;
 const HOUR = 3_600_000;
@@ -14,14 +14,26 @@ const aGeneration = (name: string, changes: Partial<Generation> = {}): Generatio
   ...changes,
 });
 
+/** Trusts nothing new, and has a certificate of `a`. */
+const aProxy = (name: string, changes: Partial<RotatingProxy> = {}): RotatingProxy => ({
+  name: `demo/${name}`,
+  trustsNewest: false,
+  leaf: 'a',
+  ...changes,
+});
+const trusting = [aProxy('web', { trustsNewest: true })];
+
 const plan = (changes: Partial<RotationInput>) =>
   planRotation({
     generations: [],
     activeName: '',
     newestName: undefined,
-    newestRootsHeld: false,
+    proxies: [aProxy('web')],
+    goOn: '',
+    abort: '',
     nowMs: NOW,
     settleMs: 60_000,
+    patienceMs: 600_000,
     leafLifeMs: 24 * HOUR,
     ...changes,
   });
@@ -29,8 +41,11 @@ const plan = (changes: Partial<RotationInput>) =>
 describe('planRotation', () => {
   it('has nothing active without a generation', () => {
     expect(plan({})).toEqual({
+      phase: 'Stable',
       active: undefined,
       next: undefined,
+      waitingFor: [],
+      overdue: false,
       replaced: [],
       restored: [],
       finished: [],
@@ -45,6 +60,7 @@ describe('planRotation', () => {
   it('switches at once when the root stays the same, and stamps the former', () => {
     const generations = [aGeneration('a'), aGeneration('b', { createdMs: NOW })];
     expect(plan({ generations, activeName: 'a', newestName: 'b' })).toMatchObject({
+      phase: 'Renewing',
       active: 'b',
       replaced: ['a'],
       finished: [],
@@ -65,7 +81,7 @@ describe('planRotation', () => {
       generations: [aGeneration('a'), young],
       activeName: 'a',
       newestName: 'b',
-      newestRootsHeld: true,
+      proxies: trusting,
     });
     expect(step).toMatchObject({ active: 'a', next: 'b', againAfterMs: 40_000 });
   });
@@ -75,7 +91,7 @@ describe('planRotation', () => {
       generations: [aGeneration('a'), newRoot],
       activeName: 'a',
       newestName: 'b',
-      newestRootsHeld: true,
+      proxies: trusting,
     });
     expect(step).toMatchObject({ active: 'b', next: undefined, replaced: ['a'], finished: [] });
   });
@@ -87,6 +103,80 @@ describe('planRotation', () => {
     expect(during).toMatchObject({ finished: [], replaced: [], againAfterMs: HOUR });
     const after = plan({ generations: [old(NOW - 24 * HOUR), current], activeName: 'b', newestName: 'b' });
     expect(after).toMatchObject({ finished: ['a'], againAfterMs: undefined });
+  });
+
+  it('drops a replaced generation once every proxy has a certificate of the new one, after the settle time', () => {
+    const at = (replacedAtMs: number, proxies: readonly RotatingProxy[]) =>
+      plan({
+        generations: [aGeneration('a', { replacedAtMs }), aGeneration('b')],
+        activeName: 'b',
+        newestName: 'b',
+        proxies,
+      });
+    const renewed = [aProxy('web', { leaf: 'b' })];
+    expect(at(NOW - 61_000, renewed)).toMatchObject({ phase: 'Stable', finished: ['a'] });
+    expect(at(NOW - 59_000, renewed)).toMatchObject({ phase: 'Renewing', finished: [], againAfterMs: 1_000 });
+    const one = [...renewed, aProxy('old'), aProxy('mute', { leaf: '' })];
+    expect(at(NOW - 61_000, one)).toMatchObject({
+      phase: 'Renewing',
+      finished: [],
+      waitingFor: ['demo/mute', 'demo/old'],
+    });
+  });
+
+  it('names those who hold a new root back, and goes on without them when the patience is over and a person says so', () => {
+    const at = (ageMs: number, goOn: string) =>
+      plan({
+        generations: [aGeneration('a'), { ...newRoot, createdMs: NOW - ageMs }],
+        activeName: 'a',
+        newestName: 'b',
+        proxies: [...trusting, aProxy('mute')],
+        goOn,
+      });
+    expect(at(599_000, 'b')).toMatchObject({
+      phase: 'Trusting',
+      active: 'a',
+      next: 'b',
+      waitingFor: ['demo/mute'],
+      overdue: false,
+      againAfterMs: 1_000,
+    });
+    expect(at(601_000, '')).toMatchObject({ active: 'a', next: 'b', overdue: true });
+    expect(at(601_000, 'another')).toMatchObject({ active: 'a', next: 'b', overdue: true });
+    expect(at(601_000, 'b')).toMatchObject({ phase: 'Renewing', active: 'b', next: undefined, replaced: ['a'] });
+  });
+
+  it('goes back in either phase when a person aborts, and drops what was aborted when nobody hangs on it', () => {
+    const trustingPhase = plan({
+      generations: [aGeneration('a'), newRoot],
+      activeName: 'a',
+      newestName: 'b',
+      proxies: trusting,
+      abort: 'b',
+    });
+    expect(trustingPhase).toMatchObject({ active: 'a', next: undefined, replaced: ['b'] });
+    const renewing = {
+      generations: [aGeneration('a', { replacedAtMs: NOW - 120_000 }), newRoot],
+      activeName: 'b',
+      newestName: 'b',
+      abort: 'b',
+    };
+    const back = plan({ ...renewing, proxies: [aProxy('web'), aProxy('api', { leaf: 'b' })] });
+    expect(back).toMatchObject({ active: 'a', phase: 'Renewing', replaced: ['b'], restored: ['a'] });
+    const after = plan({
+      generations: [aGeneration('a'), { ...newRoot, replacedAtMs: NOW - 61_000 }],
+      activeName: 'a',
+      newestName: 'b',
+      abort: 'b',
+    });
+    expect(after).toMatchObject({ active: 'a', phase: 'Stable', finished: ['b'] });
+  });
+
+  it('cannot go back when there is nothing to go back to', () => {
+    expect(plan({ generations: [aGeneration('b')], activeName: 'b', newestName: 'b', abort: 'b' })).toMatchObject({
+      active: 'b',
+      finished: [],
+    });
   });
 
   it('signs at once with whatever is usable when the active one is over', () => {
@@ -121,18 +211,37 @@ describe('planRotation', () => {
     });
     const generationSets = uniqueArray(someGeneration, { selector: ({ name }) => name });
     const names = constantFrom('a', 'b', 'c', 'd', '');
+    const proxySets = array(
+      record({ name: constantFrom('demo/web', 'demo/api'), trustsNewest: boolean(), leaf: names }),
+    );
+    const inputs = record({
+      generations: generationSets,
+      activeName: names,
+      newestName: names,
+      proxies: proxySets,
+      goOn: names,
+      abort: names,
+    });
     assert(
-      property(generationSets, names, names, boolean(), (generations, activeName, newestName, newestRootsHeld) => {
-        const step = plan({ generations, activeName, newestName, newestRootsHeld });
+      property(inputs, input => {
+        const { generations, activeName, newestName, proxies, goOn, abort } = input;
+        const step = plan(input);
         expect(step.active === undefined).toBe(!generations.some(({ usable }) => usable));
         expect(step.finished).not.toContain(step.active);
         expect(step.finished).not.toContain(step.next);
         const active = generations.find(({ name }) => name === step.active);
         expect(active?.usable ?? true).toBe(true);
         const before = activeGeneration(generations, activeName);
-        // Another root takes over only when it is held, or when there was nothing to hold on to.
+        // Another root takes over only when everybody holds it, when somebody decided, or when there was nothing to hold on to.
         const sameRoot = before === undefined || active === undefined || before.anchorsId === active.anchorsId;
-        expect(sameRoot || newestRootsHeld).toBe(true);
+        const held = proxies.every(({ trustsNewest }) => trustsNewest);
+        expect(sameRoot || held || goOn === newestName || before.name === abort).toBe(true);
+        // A root that somebody's certificate hangs on stays for as long as that certificate can live.
+        for (const name of step.finished) {
+          const replacedAtMs = generations.find(generation => generation.name === name)?.replacedAtMs ?? NOW;
+          const over = NOW - replacedAtMs >= 24 * HOUR;
+          expect(over || proxies.every(({ leaf }) => leaf === step.active)).toBe(true);
+        }
       }),
     );
   });
