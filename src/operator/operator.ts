@@ -173,7 +173,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     await work;
   });
 
-  const serving = createServingSource(stores.webhooks.secrets, namespace);
+  const serving = createServingSource(stores.webhooks, namespace);
   const servingTask = readiness.task('serving certificate', `Secret weft-webhook-tls in ${namespace}`);
   const onServing = (): void => {
     if (serving.current() !== undefined) servingTask.finish();

@@ -18,6 +18,7 @@ export interface Options {
   readonly proxyImagePullPolicy: string;
   readonly configPort: number;
   readonly webhookPort: number;
+  readonly webhookIssuer: IssuerRef | undefined;
   readonly apiPort: number;
   readonly adminPort: number;
   readonly shutdownMs: number;
@@ -30,6 +31,12 @@ interface Row<T> {
   readonly fallback: string;
   readonly help: string;
   readonly read: (text: string) => Result<T, string>;
+}
+
+/** `Kind/name` of an issuer of cert-manager; undefined for the empty text. */
+export interface IssuerRef {
+  readonly kind: string;
+  readonly name: string;
 }
 
 type Table = { readonly [K in keyof Options]: Row<Options[K]> };
@@ -47,6 +54,12 @@ const oneOf =
 function port(text: string): Result<number, string> {
   const number = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
   return number <= 65535 ? ok(number) : err('must be a port between 0 and 65535');
+}
+
+function issuer(text: string): Result<IssuerRef | undefined, string> {
+  if (text === '') return ok(undefined);
+  const [, kind = '', name = ''] = /^(Issuer|ClusterIssuer)\/([a-z0-9]([a-z0-9.-]*[a-z0-9])?)$/.exec(text) ?? [];
+  return kind === '' ? err('must be Issuer/<name> or ClusterIssuer/<name>') : ok({ kind, name });
 }
 
 function seconds(text: string): Result<number, string> {
@@ -142,6 +155,16 @@ export const TABLE: Table = {
     'gRPC over TLS: configuration and identity for proxies.',
   ),
   webhookPort: portRow('webhook-port', 'WEFT_WEBHOOK_PORT', 8443, 'HTTPS: admission webhooks.'),
+  webhookIssuer: {
+    ...text(
+      'webhook-issuer',
+      'WEFT_WEBHOOK_ISSUER',
+      '',
+      'Issuer of cert-manager for the certificate of webhooks and operator API, as Issuer/<name> (in the namespace of the operator) or ClusterIssuer/<name>; empty: made by the operator itself.',
+    ),
+    value: 'kind/name',
+    read: issuer,
+  },
   apiPort: portRow('api-port', 'WEFT_API_PORT', 8090, 'HTTPS: the operator API.'),
   adminPort: portRow('admin-port', 'WEFT_ADMIN_PORT', 9990, 'HTTP: /livez, /readyz, /metrics.'),
   shutdownMs: {

@@ -109,6 +109,7 @@ export function createReconcilers(options: ReconcilersOptions): readonly Reconci
         stores: stores.webhooks,
         namespace,
         dnsNames: serviceNames(options.options),
+        issuer: options.options.webhookIssuer,
         writer: writer('weft-webhook-config'),
       }),
   };

@@ -88,6 +88,13 @@ export class WatchingOperator extends OperatorBase {
           namespace,
           ...only(webhookConfig.WEBHOOK_SECRET),
         }).store,
+        certificates: this.watch({
+          name: 'WebhookCertificate',
+          type: meshConfig.CERTIFICATES,
+          decode: webhookConfig.decodeWebhookCertificate,
+          namespace,
+          ...only(webhookConfig.WEBHOOK_CERTIFICATE),
+        }).store,
         mutating: this.#configuration(webhookConfig.MUTATING, webhookConfig.WEBHOOK_CONFIGURATION),
         validating: this.#configuration(webhookConfig.VALIDATING, webhookConfig.WEBHOOK_CONFIGURATION),
       },

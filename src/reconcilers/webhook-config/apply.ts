@@ -19,15 +19,16 @@ export interface ApplyOptions {
   readonly signal: AbortSignal;
 }
 
-/** Returns the certificate that is in force now; undefined while there is none. */
-export async function apply(options: ApplyOptions): Promise<WebhookTls | undefined> {
-  const { state, renewal, writer, signal } = options;
-  const tls = renewal === 'none' ? state.secret?.tls : await renew(options);
-  if (tls === undefined) return undefined;
+/** Has the configurations trust `caBundlePem`. */
+export async function patchConfigurations(
+  state: WebhookState,
+  caBundlePem: string,
+  { writer, signal }: { readonly writer: Writer; readonly signal: AbortSignal },
+): Promise<void> {
   for (const { type, facts } of state.configurations) {
-    const names = hooksToPatch(facts, tls.caBundlePem);
+    const names = hooksToPatch(facts, caBundlePem);
     if (names === undefined) continue;
-    const caBundle = Buffer.from(tls.caBundlePem).toString('base64');
+    const caBundle = Buffer.from(caBundlePem).toString('base64');
     const desired = {
       apiVersion: apiVersionOf(type),
       kind: type.kind,
@@ -37,6 +38,14 @@ export async function apply(options: ApplyOptions): Promise<WebhookTls | undefin
     // The configuration is the chart's; only these fields are ours.
     await writer.apply(type, desired, { current: undefined, signal, annotate: false });
   }
+}
+
+/** Returns the certificate that is in force now; undefined while there is none. */
+export async function apply(options: ApplyOptions): Promise<WebhookTls | undefined> {
+  const { state, renewal, writer, signal } = options;
+  const tls = renewal === 'none' ? state.secret?.tls : await renew(options);
+  if (tls === undefined) return undefined;
+  await patchConfigurations(state, tls.caBundlePem, { writer, signal });
   if (renewal !== 'none') {
     await writer.apply(SECRETS, secretOf(options.namespace, tls), { current: state.secret?.raw, signal });
   }

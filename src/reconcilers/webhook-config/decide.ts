@@ -3,6 +3,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readCertificates } from '../../identity/index.ts';
 import type { WebhookConfigurationFacts, WebhookTls } from './facts.ts';
 
+/** The one in force and those before it that are still to be trusted. */
+const MAX_AUTHORITIES = 3;
+
 export interface WebhookInput {
   readonly tls: WebhookTls | undefined;
   readonly dnsNames: readonly string[];
@@ -60,6 +63,48 @@ export function decideRenewal({ tls, dnsNames, nowMs }: WebhookInput): RenewalDe
     afterMs: Math.min(dueMs(ca), dueMs(leaf)) - nowMs,
     notAfterMs: leaf.validToDate.getTime(),
   };
+}
+
+/** The certificate is cert-manager's: nothing is made here, what is there is looked at. */
+export function foreignCertificate(
+  tls: WebhookTls | undefined,
+): { readonly trouble: string } | { readonly notAfterMs: number } {
+  const [leaf] = certificatesOf(tls?.certificatePem ?? '');
+  if (tls === undefined || leaf === undefined) return { trouble: 'cert-manager has not issued it yet' };
+  const authorities = certificatesOf(tls.caBundlePem);
+  if (authorities.length === 0)
+    return { trouble: 'ca.crt is empty, so the API server could not trust it: use an issuer that fills ca.crt' };
+  if (!belongs(leaf, tls.privateKeyPem)) return { trouble: 'tls.key does not belong to tls.crt' };
+  return { notAfterMs: leaf.validToDate.getTime() };
+}
+
+/** What the API server is to trust: what is served now, and what was until it is replaced everywhere. Bounded to a few. */
+export function widenedBundle(caPem: string, configurations: readonly WebhookConfigurationFacts[]): string {
+  const wanted = certificatesOf(caPem);
+  const held = configurations.flatMap(({ hooks }) =>
+    hooks.flatMap(({ caBundle }) => certificatesOf(Buffer.from(caBundle, 'base64').toString('utf8'))),
+  );
+  const unique = new Map([...wanted, ...held].map(certificate => [certificate.fingerprint256, certificate]));
+  return [...unique.values()]
+    .slice(0, MAX_AUTHORITIES)
+    .map(certificate => `${certificate.toString().trimEnd()}\n`)
+    .join('');
+}
+
+/** Whether every hook of a configuration trusts each of these authorities. */
+export function bundleCovers({ hooks }: WebhookConfigurationFacts, caPem: string): boolean {
+  const wanted = certificatesOf(caPem).map(({ fingerprint256 }) => fingerprint256);
+  return hooks.every(({ caBundle }) => {
+    const held = new Set(
+      certificatesOf(Buffer.from(caBundle, 'base64').toString('utf8')).map(({ fingerprint256 }) => fingerprint256),
+    );
+    return wanted.every(fingerprint => held.has(fingerprint));
+  });
+}
+
+function certificatesOf(pem: string): readonly X509Certificate[] {
+  const read = readCertificates(pem);
+  return read.ok ? read.value : [];
 }
 
 /** Names of all hooks of a configuration when one of them does not carry the bundle; undefined when there is nothing to write. */

@@ -3,9 +3,18 @@ import { err, type ObjectKey, objectKey, ok, type Problem, type Result } from '.
 import { identityOf, isRecord, type RawObject, type ResourceType, wholeObject } from '../../kube/index.ts';
 
 export const WEBHOOK_SECRET = 'weft-webhook-tls';
+export const WEBHOOK_CERTIFICATE = 'weft-webhook';
 export const WEBHOOK_CONFIGURATION = 'weft-webhooks';
 
 export const SECRETS: ResourceType = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
+
+export const CERTIFICATES: ResourceType = {
+  group: 'cert-manager.io',
+  version: 'v1',
+  plural: 'certificates',
+  kind: 'Certificate',
+  namespaced: true,
+};
 
 const admission = (kind: string, plural: string): ResourceType => ({
   group: 'admissionregistration.k8s.io',
@@ -30,6 +39,11 @@ export interface WebhookSecretFacts {
   readonly key: ObjectKey;
   readonly raw: RawObject;
   readonly tls: WebhookTls;
+}
+
+export interface WebhookCertificateFacts {
+  readonly key: ObjectKey;
+  readonly raw: RawObject;
 }
 
 export interface WebhookConfigurationFacts {
@@ -64,6 +78,14 @@ export function decodeWebhookSecret(raw: unknown): Result<WebhookSecretFacts, Pr
     privateKeyPem: decoded('tls.key'),
   };
   return ok({ key: identity.key, raw: object, tls });
+}
+
+export function decodeWebhookCertificate(raw: unknown): Result<WebhookCertificateFacts, Problem> {
+  const identity = identityOf(CERTIFICATES, raw);
+  const object = wholeObject(CERTIFICATES, raw);
+  return identity === undefined || object === undefined
+    ? unnamed(CERTIFICATES)
+    : ok({ key: identity.key, raw: object });
 }
 
 export function decodeWebhookConfiguration(

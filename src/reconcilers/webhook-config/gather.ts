@@ -2,8 +2,11 @@
 import { objectKey } from '../../kernel/index.ts';
 import type { ResourceType, Store } from '../../kube/index.ts';
 import {
+  CERTIFICATES,
   MUTATING,
   VALIDATING,
+  WEBHOOK_CERTIFICATE,
+  type WebhookCertificateFacts,
   WEBHOOK_CONFIGURATION,
   WEBHOOK_SECRET,
   type WebhookConfigurationFacts,
@@ -12,12 +15,14 @@ import {
 
 export interface WebhookStores {
   readonly secrets: Store<WebhookSecretFacts>;
+  readonly certificates: Store<WebhookCertificateFacts>;
   readonly mutating: Store<WebhookConfigurationFacts>;
   readonly validating: Store<WebhookConfigurationFacts>;
 }
 
 export interface WebhookState {
   readonly secret: WebhookSecretFacts | undefined;
+  readonly certificate: WebhookCertificateFacts | undefined;
   /** Those that exist. */
   readonly configurations: readonly { readonly type: ResourceType; readonly facts: WebhookConfigurationFacts }[];
 }
@@ -31,6 +36,9 @@ export function gather(stores: WebhookStores, namespace: string): WebhookState {
   };
   return {
     secret: stores.secrets.get(objectKey({ group: '', kind: 'Secret', namespace, name: WEBHOOK_SECRET })),
+    certificate: stores.certificates.get(
+      objectKey({ group: CERTIFICATES.group, kind: 'Certificate', namespace, name: WEBHOOK_CERTIFICATE }),
+    ),
     configurations: [...configuration(MUTATING, stores.mutating), ...configuration(VALIDATING, stores.validating)],
   };
 }

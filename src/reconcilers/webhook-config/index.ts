@@ -1,4 +1,5 @@
-// Webhook configuration: the serving certificate (Secret `weft-webhook-tls`: CA and leaf, made and renewed by us) and its CA in the caBundle of the
+// Webhook configuration: the serving certificate (Secret `weft-webhook-tls`: CA and leaf, made and renewed by us, or by cert-manager through the
+// Certificate `weft-webhook`) and its CA in the caBundle of the
 // Mutating- and ValidatingWebhookConfiguration `weft-webhooks`. One key, `webhooks`. Sets no condition. The configurations themselves belong to the
 // chart. RBAC: rbac.ts. Imports L0 to L3.
 import type { WriteGate, Writer } from '../../kube/index.ts';
@@ -11,17 +12,22 @@ import {
   type Metrics,
   requeueAfter,
 } from '../../runtime/index.ts';
-import { apply } from './apply.ts';
-import { decideRenewal } from './decide.ts';
+import { apply, patchConfigurations } from './apply.ts';
+import { desiredCertificate, type WebhookIssuer } from './certificate.ts';
+import { decideRenewal, foreignCertificate, widenedBundle } from './decide.ts';
+import { CERTIFICATES } from './facts.ts';
 import { gather, type WebhookStores } from './gather.ts';
 
 export {
+  decodeWebhookCertificate,
   decodeWebhookConfiguration,
   decodeWebhookSecret,
   MUTATING,
   VALIDATING,
+  WEBHOOK_CERTIFICATE,
   WEBHOOK_CONFIGURATION,
   WEBHOOK_SECRET,
+  type WebhookCertificateFacts,
   type WebhookConfigurationFacts,
   type WebhookSecretFacts,
 } from './facts.ts';
@@ -39,6 +45,8 @@ export interface WebhookConfigReconcilerOptions {
   readonly namespace: string;
   /** Of the Service, in all forms that callers use. */
   readonly dnsNames: readonly string[];
+  /** Whose certificate is used; undefined: one of our own. */
+  readonly issuer: WebhookIssuer | undefined;
   readonly gate: WriteGate;
   readonly writer: Writer;
   readonly clock: Clock;
@@ -53,7 +61,7 @@ export interface WebhookConfigReconciler {
 }
 
 export function createWebhookConfigReconciler(options: WebhookConfigReconcilerOptions): WebhookConfigReconciler {
-  const { stores, namespace, dnsNames, gate, writer, clock, log, metrics, random } = options;
+  const { stores, namespace, dnsNames, issuer, gate, writer, clock, log, metrics, random } = options;
   const expiry = metrics.gauge({
     name: 'weft_certificate_expiry_timestamp_seconds',
     help: 'Unix time at which a certificate ends.',
@@ -70,6 +78,21 @@ export function createWebhookConfigReconciler(options: WebhookConfigReconcilerOp
     reconcile: async (_key, { signal, log: runLog }) => {
       if (!gate.mayWrite()) return done;
       const state = gather(stores, namespace);
+      if (issuer !== undefined) {
+        const desired = desiredCertificate({ namespace, issuer, dnsNames });
+        await writer.apply(CERTIFICATES, desired, { current: state.certificate?.raw, signal });
+        const found = foreignCertificate(state.secret?.tls);
+        if ('trouble' in found) runLog.warn('webhook certificate is not usable', { reason: found.trouble });
+        else {
+          expiry.set(found.notAfterMs / 1000, { certificate: 'webhook' });
+          const bundle = widenedBundle(
+            state.secret?.tls.caBundlePem ?? '',
+            state.configurations.map(({ facts }) => facts),
+          );
+          await patchConfigurations(state, bundle, { writer, signal });
+        }
+        return requeueAfter(LONGEST_WAIT_MS);
+      }
       const nowMs = clock.nowMs();
       // Deciding on a store that lags behind would make a second certificate.
       const lags = state.secret?.tls.certificatePem !== written.certificatePem;
@@ -83,6 +106,6 @@ export function createWebhookConfigReconciler(options: WebhookConfigReconcilerOp
     },
   });
   const resync = (): void => controller.enqueue(KEY);
-  for (const store of [stores.secrets, stores.mutating, stores.validating]) store.onChange(resync);
+  for (const store of [stores.secrets, stores.certificates, stores.mutating, stores.validating]) store.onChange(resync);
   return { controller, resync };
 }

@@ -16,4 +16,10 @@ export const rbac: readonly PolicyRule[] = [
     resources: ['secrets'],
     verbs: ['get', 'list', 'watch', 'create', 'patch'],
   },
+  {
+    scope: 'control-namespace',
+    apiGroups: ['cert-manager.io'],
+    resources: ['certificates'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch'],
+  },
 ];
