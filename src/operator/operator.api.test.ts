@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { issueIntermediate, makeCa, operatorServerName } from '../identity/index.ts';
+import { makeCa, operatorServerName } from '../identity/index.ts';
 import type { RawObject } from '../kube/index.ts';
 import { eventually, forever, startTestApi, stopTestApis, type TestApi } from '../kube/testing/api-server.ts';
 import { silentLogger } from '../runtime/index.ts';
 import { createPromMetrics, type PromMetrics } from '../telemetry/index.ts';
 import { type RunningOperator, startOperator } from './operator.ts';
 import { parseOptions } from './options.ts';
+import { badIssuers, goodIssuer } from './testing.ts';
 
 const CRD_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const MESH_PATH = '/apis/weft.dev/v1alpha1/meshconfigs';
@@ -283,24 +284,6 @@ describe('the operator, with a real API server', () => {
     const mesh = () => api.get(`${MESH_PATH}/managed`);
     const issuerReady = async () => conditionOf(await mesh(), 'IssuerReady');
 
-    /** What cert-manager would write. */
-    async function sourceSecret(commonName: string): Promise<{ readonly data: Fields; readonly root: string }> {
-      const nowMs = Date.now();
-      const root = await makeCa({ commonName, nowMs, validForMs: 86_400_000_000 });
-      const issuer = await issueIntermediate(root, {
-        commonName: `${commonName} issuer`,
-        nowMs,
-        validForMs: 8_640_000_000,
-      });
-      const base64 = (text: string): string => Buffer.from(text).toString('base64');
-      const data = {
-        'tls.crt': base64(issuer.certificatePem),
-        'tls.key': base64(issuer.privateKeyPem),
-        'ca.crt': base64(root.certificatePem),
-      };
-      return { data, root: root.certificatePem };
-    }
-
     it('says that cert-manager is missing, and goes on once its kinds appear', async () => {
       const spec = { trustDomain: 'managed.example' };
       await api.post(MESH_PATH, {
@@ -340,7 +323,7 @@ describe('the operator, with a real API server', () => {
 
     it('copies what cert-manager wrote, refuses what cannot sign, and trusts a new root before it signs with it', async () => {
       const labels = { 'weft.dev/issuer': 'managed', 'weft.dev/issuer-role': 'source' };
-      const one = await sourceSecret('one');
+      const one = await goodIssuer('one');
       await api.post(SECRETS, {
         apiVersion: 'v1',
         kind: 'Secret',
@@ -353,13 +336,33 @@ describe('the operator, with a real API server', () => {
       expect((await api.get(`${SECRETS}/${activeIssuer}`))['immutable']).toBe(true);
       expect(dataOf(await api.get(`${SECRETS}/${activeIssuer}`))).toEqual(one.data);
 
-      await api.merge(`${SECRETS}/weft-issuer-managed`, {
-        data: { 'tls.crt': Buffer.from('nonsense').toString('base64') },
+      for (const { name, data, says } of await badIssuers(one.data)) {
+        await api.merge(`${SECRETS}/weft-issuer-managed`, { data });
+        await eventually(`${name} is told`, async () => {
+          const { reason, message = '' } = (await issuerReady()) ?? {};
+          return reason === 'RenewalFailing' && message.includes(says);
+        });
+        expect(identityOf(await mesh())['activeIssuer'], name).toBe(activeIssuer);
+      }
+      await api.merge(`${SECRETS}/weft-issuer-managed`, { data: one.data });
+      await eventually('a good one is good again', async () => (await issuerReady())?.reason === 'Issued');
+      await api.delete(`${SECRETS}/weft-issuer-managed`);
+      await eventually('a Secret that vanished is told', async () => {
+        const { reason, message = '' } = (await issuerReady()) ?? {};
+        return reason === 'RenewalFailing' && message.includes('is not issued');
       });
-      await eventually('the bad Secret is told', async () => (await issuerReady())?.reason === 'RenewalFailing');
       expect(identityOf(await mesh())['activeIssuer']).toBe(activeIssuer);
+      expect(dataOf(await api.get(`${SECRETS}/${activeIssuer}`)), 'the last good stays').toEqual(one.data);
+      await api.post(SECRETS, {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        type: 'kubernetes.io/tls',
+        metadata: { name: 'weft-issuer-managed', labels },
+        data: one.data,
+      });
+      await eventually('it is back', async () => (await issuerReady())?.reason === 'Issued');
 
-      const two = await sourceSecret('two');
+      const two = await goodIssuer('two');
       await api.merge(`${SECRETS}/weft-issuer-managed`, { data: two.data });
       await eventually('the second issuer waits', async () => (await issuerReady())?.reason === 'Rotating');
       const identity = identityOf(await mesh());
