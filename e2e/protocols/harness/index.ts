@@ -3,6 +3,8 @@
  * no Kubernetes, no redirects. May import: the operator's identity and wire code, tools/.
  */
 export { address, freePort } from './address.ts';
+export { makeAuthority } from './certificates.ts';
+export { type Database, type Postgres, startMysql, startPostgres, startRedis } from './databases.ts';
 export { type Pair, type PairOptions, startInbound, startPair } from './pair.ts';
 export { listening, Program } from './program.ts';
 export { startTestapp, type Testapp } from './testapp.ts';

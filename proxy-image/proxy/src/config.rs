@@ -178,6 +178,13 @@ impl Config {
                 reason: format!("{text:?} is no whole number of seconds"),
             })?),
         };
+        let mut limits = default.limits;
+        if let Some(text) = variable("WEFT_EARLY_DIAL_MS") {
+            limits.early_dial = Duration::from_millis(text.parse().map_err(|_| ConfigError {
+                name: "WEFT_EARLY_DIAL_MS",
+                reason: format!("{text:?} is no whole number of milliseconds"),
+            })?);
+        }
         Ok(Self {
             inbound: addresses("WEFT_INBOUND_LISTEN", default.inbound)?,
             outbound: addresses("WEFT_OUTBOUND_LISTEN", default.outbound)?,
@@ -193,7 +200,7 @@ impl Config {
             inbound_origin: origin("WEFT_INBOUND_ORIGIN")?,
             outbound_origin: origin("WEFT_OUTBOUND_ORIGIN")?,
             inbound_peer: None,
-            limits: default.limits,
+            limits,
         })
     }
 }
