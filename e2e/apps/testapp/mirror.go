@@ -5,12 +5,14 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gorilla/websocket"
 )
 
-// mirror sends every byte back as it comes, after a 103, and ends with trailers: the SHA-256 of the bytes and the request's own trailers.
+// mirror sends every byte back as it comes, after a 103, and ends with trailers: the SHA-256 of the bytes and the request's own trailers. With `?length` it says the
+// request's length instead of those, so that HTTP/1.1 frames the response by it.
 func mirror(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	// HTTP/1.1 would read the whole request before the first byte of the response goes out. HTTP/2 need not be told.
@@ -18,7 +20,11 @@ func mirror(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("link", "</style.css>; rel=preload")
 	w.WriteHeader(http.StatusEarlyHints)
 	w.Header().Del("link")
-	w.Header().Set("trailer", "x-sha256, x-request-trailers")
+	if r.URL.Query().Has("length") {
+		w.Header().Set("content-length", strconv.FormatInt(r.ContentLength, 10))
+	} else {
+		w.Header().Set("trailer", "x-sha256, x-request-trailers")
+	}
 	w.WriteHeader(http.StatusOK)
 	_ = control.Flush()
 	hash := sha256.New()

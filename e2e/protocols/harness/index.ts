@@ -5,6 +5,8 @@
 export { address, freePort } from './address.ts';
 export { makeAuthority } from './certificates.ts';
 export { type Database, type Postgres, startMysql, startPostgres, startRedis } from './databases.ts';
+export { growth } from './memory.ts';
+export { Noise } from './noise.ts';
 export { type Pair, type PairOptions, startInbound, startPair } from './pair.ts';
 export { listening, Program } from './program.ts';
 export { startTestapp, type Testapp } from './testapp.ts';

@@ -1,12 +1,14 @@
 //! Byte buffers that cost nothing while a connection is idle: memory is borrowed from a small free list of the thread when
 //! bytes arrive and goes back when the last byte has left.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::metrics::{Descriptor, Metrics, SeriesLabels};
 
 /// Room of one buffer in bytes: one TLS record of plaintext.
 pub const SIZE: usize = 16 * 1024;
@@ -15,15 +17,32 @@ pub const MAX_SIZE: usize = 64 * 1024;
 /// Buffers kept for reuse: 1 MB. With fewer, some dozens of requests in flight would have memory made and zeroed for each of them.
 const KEPT: usize = 64;
 
+static HELD: Descriptor = Descriptor::gauge(
+    "proxy_buffer_bytes",
+    "Bytes of the buffers that hold something between a reader and a writer, those of HTTP/2 streams left out.",
+);
+
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static LENT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Adds `proxy_buffer_bytes` to every scrape.
+pub fn collect(metrics: &Metrics) {
+    metrics.collect_from(|sampler| sampler.sample(&HELD, &SeriesLabels::none(), LENT.get()));
 }
 
 fn borrow() -> Box<[u8]> {
-    FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; SIZE].into_boxed_slice())
+    lend(FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; SIZE].into_boxed_slice()))
+}
+
+fn lend(memory: Box<[u8]>) -> Box<[u8]> {
+    LENT.set(LENT.get() + memory.len());
+    memory
 }
 
 fn give_back(memory: Box<[u8]>) {
+    LENT.set(LENT.get().saturating_sub(memory.len()));
     if memory.len() == SIZE {
         FREE.with_borrow_mut(|free| {
             if free.len() < KEPT {
@@ -113,7 +132,7 @@ impl Buffer {
             return;
         }
         if memory.len() - held < more {
-            let mut larger = vec![0; (held + more).next_multiple_of(SIZE)].into_boxed_slice();
+            let mut larger = lend(vec![0; (held + more).next_multiple_of(SIZE)].into_boxed_slice());
             if let (Some(to), Some(from)) = (larger.get_mut(..held), memory.get(self.start..self.end)) {
                 to.copy_from_slice(from);
             }
@@ -169,6 +188,19 @@ mod tests {
         assert_eq!(buffer.bytes(), b"llo");
         buffer.consume(3);
         assert!(buffer.is_empty() && buffer.memory.is_none());
+    }
+
+    #[test]
+    fn what_is_lent_is_counted_until_it_comes_back() {
+        let before = LENT.get();
+        let (mut small, mut large) = (Buffer::default(), Buffer::default());
+        small.push(b"x");
+        large.push(&[0; SIZE + 1]);
+        assert_eq!(LENT.get() - before, 3 * SIZE);
+        small.consume(1);
+        assert_eq!(LENT.get() - before, 2 * SIZE);
+        drop(large);
+        assert_eq!(LENT.get(), before);
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Proxy {
         match timeout(self.config.limits.connect, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
                 sys::tune(&socket);
+                sys::expect_prompt_reads(&socket, true);
                 Ok(socket)
             }
             Ok(Err(error)) => {

@@ -97,6 +97,11 @@ impl Stream {
         sys::reset_on_close(self.socket());
     }
 
+    /// See [`sys::expect_prompt_reads`].
+    pub fn expect_prompt_reads(&self, expected: bool) {
+        sys::expect_prompt_reads(self.socket(), expected);
+    }
+
     /// The other end, for logs.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {

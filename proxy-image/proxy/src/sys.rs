@@ -44,14 +44,20 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Sets what every connection of the proxy has: no Nagle delay, and dead peers are noticed.
+/// Sets what every connection of the proxy has: no Nagle delay, and a peer that vanishes while nothing is under way is noticed in half a minute.
 pub fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(10));
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(10)).with_retries(2);
     // A socket whose peer is already gone refuses options; its first read tells.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&keepalive);
-    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(30)));
+}
+
+/// Whether the connection ends when its peer has not taken for half a minute what was sent to it. A server that gets a request is to be given up then;
+/// a reader of a long stream may have paused, which looks the same to the kernel, and must be waited for as it would be without a proxy.
+pub fn expect_prompt_reads(stream: &TcpStream, expected: bool) {
+    let _ = SockRef::from(stream).set_tcp_user_timeout(expected.then_some(Duration::from_secs(30)));
 }
 
 /// The next close resets the connection, so that the peer learns that the exchange was given up, not finished.

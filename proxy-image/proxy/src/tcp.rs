@@ -106,6 +106,7 @@ impl Relay {
     /// `LateHttp`: the watched first line turned out to be HTTP's, and the connection was cut before the line's end passed.
     pub async fn run(self, mut client: Stream, mut upstream: Stream, session: &Rc<Session>) -> Result<(), Refusal> {
         let Self { sent, received, line } = self;
+        upstream.expect_prompt_reads(false);
         let (mut up, mut down) = (Half::new(sent, line), Half::new(received, None));
         let mut policy = session.proxy().control.workload();
         let _ = policy.borrow_and_update();

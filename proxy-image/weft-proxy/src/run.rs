@@ -15,7 +15,7 @@ use weft_proxy_core::config::{Config, ControlEnvironment};
 use weft_proxy_core::context::Proxy;
 use weft_proxy_core::exchange::Direction;
 use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
-use weft_proxy_core::{admin, serve};
+use weft_proxy_core::{admin, buffer, serve};
 
 use crate::{application, fixed, gauges, logging};
 
@@ -44,6 +44,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     metrics.collect_process(BuildInfo { version: VERSION, git_sha: "", profile: profile() });
     let proxy = Proxy::new(config, control, metrics);
     proxy.balancers.collect(&proxy.metrics);
+    buffer::collect(&proxy.metrics);
     gauges::collect(&proxy.control, &proxy.metrics);
     spawn_local(level.follow(proxy.control.workload()));
     for listener in administration {

@@ -18,7 +18,8 @@ use super::pump::{Pump, Stop};
 use crate::access_log::Version;
 use crate::buffer::{Buffer, SIZE};
 use crate::carry::{Carry, Clock, Reserved};
-use crate::exchange::{End, ErrorReason, Plan, Refused, Session};
+use crate::context::Proxy;
+use crate::exchange::{End, ErrorReason, Plan, Refused, Session, Target};
 use crate::io::Stream;
 use crate::preamble::Protocol;
 use crate::tcp;
@@ -97,6 +98,14 @@ enum After {
     Close,
     Gone,
     Tunnel(Stream, Buffer),
+}
+
+/// An upstream connection has served and may serve again. `streamed`: its server was given time for a long request.
+fn put(proxy: &Proxy, target: &Target, upstream: Stream, streamed: bool) {
+    if streamed {
+        upstream.expect_prompt_reads(true);
+    }
+    proxy.http1.put(target, upstream);
 }
 
 async fn wait(pause: Duration) {
@@ -246,6 +255,10 @@ impl Connection {
                 clock.begin_try();
             }
             let others = plan.carry.is_some() && plan.has_others();
+            let streams = !pump.is_kept();
+            if streams {
+                upstream.expect_prompt_reads(false);
+            }
             let mut reply = Buffer::default();
             let mut exchange = Exchange {
                 client: &mut self.stream,
@@ -270,7 +283,7 @@ impl Connection {
                 Ended::Complete { status, reusable, keep } => {
                     plan.tally.finish(End { status, grpc: None, error: None });
                     if reusable {
-                        proxy.http1.put(&plan.target, upstream);
+                        put(&proxy, &plan.target, upstream, streams);
                     }
                     return if keep { After::Continue } else { After::Close };
                 }
@@ -284,7 +297,7 @@ impl Connection {
                 }
                 Ended::Again { pause, reusable } => {
                     if reusable {
-                        proxy.http1.put(&plan.target, upstream);
+                        put(&proxy, &plan.target, upstream, streams);
                     } else {
                         upstream.reset_on_drop();
                         drop(upstream);
