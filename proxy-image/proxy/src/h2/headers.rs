@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_TYPE, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::uri::{Authority, Scheme};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 use weft_policy::RequestView;
 
@@ -103,18 +103,50 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes away what trailers may not say: what belongs to one connection, and what vouches for a caller, which only a head of ours does.
+/// Takes away what trailers may not say: white space around values, what belongs to one connection, and what vouches for a caller, which only a head of ours does.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    trim(trailers);
     strip_hop_by_hop(trailers);
     trailers.remove(WEFT_CLIENT_ID);
     trailers.remove(L5D_CLIENT_ID);
 }
 
+/// Takes away white space around values: RFC 9113 8.2.1 forbids it, the framing library lets it pass, and gRPC allows for it in what applications
+/// say and for its loss.
+pub(super) fn trim(headers: &mut HeaderMap) {
+    let padded = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in headers.values_mut() {
+        let bytes = value.as_bytes();
+        if (padded(bytes.first()) || padded(bytes.last()))
+            && let Ok(bare) = HeaderValue::from_bytes(bytes.trim_ascii())
+        {
+            *value = bare;
+        }
+    }
+}
+
+/// RFC 9110 8.6: a body has one length at the most.
+pub(super) fn has_several_lengths(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+}
+
+/// RFC 9113 8.3.1: `:path` begins with a slash, except that of `OPTIONS *`, and CONNECT has none (8.5).
+fn has_proper_path(parts: &request::Parts) -> bool {
+    match parts.uri.path_and_query().map(PathAndQuery::as_str) {
+        None => parts.method == Method::CONNECT,
+        Some("*") => parts.method == Method::OPTIONS,
+        Some(path) => path.starts_with('/'),
+    }
+}
+
 /// Makes a client's head the upstream's: forged identities and origins out, the verified ones in, the authority in its pseudo-header.
 ///
 /// # Errors
-/// `BadRequest` when `Host` contradicts `:authority`, or neither is usable.
+/// `BadRequest` when the head is malformed, or `Host` contradicts `:authority`, or neither is usable.
 pub(crate) fn prepare(parts: &mut request::Parts, target: &Target, caller: Caller<'_>) -> Result<(), ErrorReason> {
+    if has_several_lengths(&parts.headers) || !has_proper_path(parts) {
+        return Err(ErrorReason::BadRequest);
+    }
     strip_hop_by_hop(&mut parts.headers);
     parts.headers.remove(WEFT_CLIENT_ID);
     parts.headers.remove(L5D_CLIENT_ID);
@@ -153,6 +185,9 @@ fn settle_authority(parts: &mut request::Parts, target: &Target) -> Result<(), E
         return Err(ErrorReason::BadRequest);
     }
     match (parts.uri.authority(), host) {
+        // RFC 9113 8.3.1 has no place for a user.
+        (Some(authority), _) if authority.as_str().contains('@') => return Err(ErrorReason::BadRequest),
+        (None, Some(host)) if host.contains(&b'@') => return Err(ErrorReason::BadRequest),
         (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
             return Err(ErrorReason::BadRequest);
         }

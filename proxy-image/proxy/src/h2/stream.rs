@@ -16,7 +16,9 @@ use http::{HeaderMap, Request, Response, request};
 use super::answer::{self, Answer, refuse, refuse_with};
 use super::body::{Ahead, Broken, Keeping, Source, copy};
 use super::clients::Slot;
-use super::headers::{View, grpc_status, grpc_timeout, is_grpc, prepare, pushback, strip_hop_by_hop};
+use super::headers::{
+    View, grpc_status, grpc_timeout, has_several_lengths, is_grpc, prepare, pushback, strip_hop_by_hop, trim,
+};
 use super::tries::{again, expired, pause, peek, retried, told};
 use super::{INTERIM, SEND_BUFFER};
 use crate::carry::{Carry, Clock, Expired, Failure};
@@ -28,6 +30,8 @@ const TRIES: usize = 3;
 /// Serves one request of a client. Ends early, resetting the upstream's stream, when the client goes away.
 pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let (mut parts, body) = request.into_parts();
+    // Before any rule looks at them.
+    trim(&mut parts.headers);
     let grpc = is_grpc(&parts.headers);
     let mut plan = match session.decide(&View(&parts)) {
         Ok(plan) => plan,
@@ -271,11 +275,15 @@ impl Attempt<'_> {
                 return if broken { again().unwrap_or(verdict) } else { verdict };
             }
         };
+        if has_several_lengths(response.headers()) {
+            return Verdict::Answer(ErrorReason::BadResponse);
+        }
         if let Some(verdict) = retried(&response, self.plan, self.keeping, self.others, self.grpc) {
             return verdict;
         }
         let (mut parts, mut from) = response.into_parts();
         strip_hop_by_hop(&mut parts.headers);
+        trim(&mut parts.headers);
         let (status, in_head) = (parts.status.as_u16(), grpc_status(&parts.headers));
         let ended = from.is_end_stream();
         let looks = self.grpc && self.plan.carry.as_ref().is_some_and(Carry::looks_at_trailers);

@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod certs;
+pub mod frames;
 pub mod node;
 
 use std::future::Future;
