@@ -9,11 +9,18 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use common::app::App;
-use common::node::Pair;
+use common::certs::{Ca, spiffe};
+use common::node::{Node, Pair, anybody, rule, workload};
 use common::{GET, get, is_whole, read_until, run, status, talk};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use weft_policy::model::Protocol;
 
 /// All that is answered to `request` until the proxy closes the connection; a connection that stays open fails the test.
 async fn ask(pair: &Pair, request: &[u8]) -> String {
@@ -69,6 +76,7 @@ fn a_malformed_head_is_refused_and_the_connection_closed() {
             ("CONNECT with a body", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok".into(), 400),
             ("a newer version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n".into(), 505),
             ("too many fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
+            ("ten thousand fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(10_000)), 431),
             ("a head past 64 KB", format!("GET / HTTP/1.1\r\nHost: a\r\n{long}\r\n"), 431),
         ];
         for (name, request, want) in cases {
@@ -130,6 +138,128 @@ fn unusual_but_well_formed_heads_pass() {
             assert_eq!(status(&get(pair.client.outbound, request).await), 200, "{name}");
             let arrived = seen.last();
             assert!(arrived.starts_with(want), "{name}: {arrived:?}");
+        }
+    });
+}
+
+#[test]
+fn a_head_of_exactly_as_many_fields_as_there_is_room_for_passes_and_is_answered_in_kind() {
+    run(async {
+        let fields: String = (1..100).map(|index| format!("X-{index}: 1\r\n")).collect();
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}content-length: 2\r\n\r\nok");
+        let (app, seen) = App::scripted(answer.leak().as_bytes()).await;
+        let pair = Pair::start(app.address);
+        let got = get(pair.client.outbound, &format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        assert_eq!(status(&got), 200, "{got}");
+        assert!(got.contains("X-99: 1\r\n") && seen.last().contains("X-99: 1\r\n"));
+        assert!(seen.last().contains("weft-client-id: "), "{}", seen.last());
+    });
+}
+
+/// A server's proxy with little patience for heads, before `app`, and the address where clients outside the mesh reach it.
+fn impatient(app: &App) -> Node {
+    let ca = Ca::new();
+    let node = Node::tuned(1, |config| config.limits.head = Duration::from_millis(500));
+    node.setter.set_credentials(ca.credentials(&spiffe("server")));
+    let port = rule(app.address.port(), Protocol::Detect, anybody());
+    node.setter.set_workload(workload("server", vec![port]));
+    node.inbound_origin.set(app.address);
+    node
+}
+
+/// Sends `bytes` one by one with pauses, until they are sent or nobody takes them; then what is answered.
+async fn drip(address: SocketAddr, at_once: &str, slowly: &[u8], pause: Duration) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(at_once.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let writing = async {
+        for byte in slowly {
+            tokio::time::sleep(pause).await;
+            if write.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+    };
+    let (answer, ()) = tokio::join!(read_until(&mut read, is_whole), writing);
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_is_answered_408_and_a_body_may_take_its_time() {
+    run(async {
+        let (app, seen) = App::ok().await;
+        let node = impatient(&app);
+        let line = "GET / HTTP/1.1\r\nHost: a\r\n";
+        let pause = Duration::from_millis(20);
+        let endless = "X-A: b\r\n".repeat(20);
+        let answer = drip(node.inbound, line, endless.as_bytes(), pause).await;
+        assert_eq!(status(&answer), 408, "{answer}");
+        assert!(answer.contains("weft-error: request-timeout\r\n") && answer.contains("connection: close\r\n"));
+        assert_eq!(seen.count(), 0);
+        // Slow too, but in time.
+        assert_eq!(status(&drip(node.inbound, line, b"X: 1\r\n\r\n", pause).await), 200);
+        let upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n";
+        let began = Instant::now();
+        assert_eq!(status(&drip(node.inbound, upload, &[b'x'; 60], pause).await), 200);
+        assert!(began.elapsed() > 2 * node.proxy.config.limits.head, "longer than a head may take");
+    });
+}
+
+#[test]
+fn an_upgrade_to_a_protocol_of_its_own_passes_and_one_to_http_in_another_guise_does_not() {
+    run(async {
+        for (offer, agreed) in [
+            ("chat/2", true),
+            ("websocket", true),
+            ("h2c", false),
+            ("H2C", false),
+            ("websocket, h2c", false),
+            ("HTTP/2.0", false),
+            ("TLS/1.0", false),
+        ] {
+            // Agrees to whatever it is asked.
+            let heard = Rc::new(RefCell::new(String::new()));
+            let kept = Rc::clone(&heard);
+            let app = App::start(move |mut stream| {
+                let kept = Rc::clone(&kept);
+                async move {
+                    loop {
+                        let head = read_until(&mut stream, |bytes| bytes.ends_with(b"\r\n\r\n")).await;
+                        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+                        kept.borrow_mut().push_str(&head);
+                        if head.contains("\r\nupgrade: ") {
+                            let agreed =
+                                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: any\r\n\r\n";
+                            stream.write_all(agreed.as_bytes()).await.unwrap();
+                            let rest = read_until(&mut stream, |_| false).await;
+                            return kept.borrow_mut().push_str(&String::from_utf8_lossy(&rest));
+                        }
+                        let answered = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                        if head.is_empty() || answered.is_err() {
+                            return;
+                        }
+                    }
+                }
+            })
+            .await;
+            let pair = Pair::start(app.address);
+            for (address, origin) in [(pair.client.outbound, pair.server.inbound), (pair.server.inbound, app.address)] {
+                heard.borrow_mut().clear();
+                pair.server.inbound_origin.set(origin);
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = format!(
+                    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: {offer}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+                );
+                let done = |bytes: &[u8]| is_whole(bytes) || bytes.starts_with(b"HTTP/1.1 101");
+                let answer = String::from_utf8(talk(&mut stream, request.as_bytes(), done).await).unwrap();
+                assert_eq!(status(&answer), if agreed { 101 } else { 200 }, "{offer}: {answer}");
+                let _ = stream.write_all(b"GET /forged HTTP/1.1\r\nHost: a\r\nweft-client-id: forged\r\n\r\n").await;
+                let _ = stream.shutdown().await;
+                read_until(&mut stream, |_| false).await;
+                let heard = heard.borrow();
+                assert!(!heard.contains("http2-settings"), "{offer}: {heard}");
+                assert_eq!(heard.contains("weft-client-id: forged"), agreed, "{offer}: {heard}");
+            }
         }
     });
 }

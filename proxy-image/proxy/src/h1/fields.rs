@@ -24,6 +24,8 @@ pub struct Fields<'b> {
     pub upgrade_option: bool,
     /// There is an Upgrade.
     pub upgrade_field: bool,
+    /// It offers what requests would pass in that nobody looks into.
+    pub upgrade_to_http: bool,
     /// `TE: trailers`.
     pub te_trailers: bool,
     /// Number of Host fields.
@@ -63,7 +65,10 @@ impl<'b> Fields<'b> {
                 2 if is("te") => {
                     fields.te_trailers |= members(header.value).any(|member| member.eq_ignore_ascii_case(b"trailers"));
                 }
-                7 if is("upgrade") => fields.upgrade_field = true,
+                7 if is("upgrade") => {
+                    fields.upgrade_field = true;
+                    fields.upgrade_to_http |= members(header.value).any(carries_http);
+                }
                 14 if is("content-length") => {
                     if fields.content_length.is_some() {
                         return None;
@@ -151,6 +156,13 @@ impl<'b> Fields<'b> {
     pub fn drops(&self, index: usize) -> bool {
         self.dropped & (1 << index) != 0
     }
+}
+
+/// A protocol to upgrade to (RFC 9110 7.8) in which HTTP goes on: h2c (deprecated by RFC 9113 3.1), another version of HTTP, or HTTP in TLS (RFC 2817).
+/// Its requests would get round every rule and could name any caller.
+fn carries_http(protocol: &[u8]) -> bool {
+    let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default().trim_ascii();
+    [&b"h2c"[..], b"h2", b"HTTP", b"TLS"].iter().any(|http| name.eq_ignore_ascii_case(http))
 }
 
 /// Digits and nothing else (RFC 9110 8.6).

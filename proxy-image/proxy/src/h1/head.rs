@@ -138,7 +138,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     /// The client asks to change protocol and may.
     #[must_use]
     pub fn wants_upgrade(&self) -> bool {
-        !self.http10 && self.fields.upgrade_option && self.fields.upgrade_field
+        !self.http10 && self.fields.upgrade_option && self.fields.upgrade_field && !self.fields.upgrade_to_http
     }
 
     /// The client will send another request on this connection unless something else ends it.
