@@ -46,6 +46,8 @@ pub struct Limits {
     pub early_dial: Duration,
     /// A client that has begun to speak is listened to for this long before it is treated as one that speaks bytes.
     pub detect: Duration,
+    /// The same for a client that has sent one word and no more, where bytes are welcome: it may wait for the answer to it.
+    pub word: Duration,
     /// A head that has begun must be complete in this time.
     pub head: Duration,
     /// A client that has shut down its sending side is believed to wait for its answer this long without progress.
@@ -73,6 +75,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             early_dial: Duration::from_millis(15),
             detect: Duration::from_secs(10),
+            word: Duration::from_secs(1),
             head: Duration::from_secs(30),
             half_closed: Duration::from_secs(10),
             idle_per_target: 512,

@@ -44,15 +44,24 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; detect::LIMIT].into_boxed_slice());
 }
 
-/// Looks at what has arrived, waiting for the first byte only: how many bytes, and what they are. None: the client is gone.
-async fn peek(stream: &TcpStream) -> Option<(usize, Verdict)> {
+/// What a look at a client's first bytes shows.
+struct Look {
+    length: usize,
+    verdict: Verdict,
+    lone_word: bool,
+}
+
+/// Looks at what has arrived, waiting for the first byte only. None: the client is gone.
+async fn peek(stream: &TcpStream) -> Option<Look> {
     poll_fn(|context| {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match stream.poll_peek(context, &mut buffer) {
                 Poll::Ready(Ok(1..)) => {
                     let bytes = buffer.filled();
-                    Poll::Ready(Some((bytes.len(), detect::judge(bytes))))
+                    let verdict = detect::judge(bytes);
+                    let lone_word = verdict == Verdict::Undecided && detect::is_lone_word(bytes);
+                    Poll::Ready(Some(Look { length: bytes.len(), verdict, lone_word }))
                 }
                 Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -62,26 +71,46 @@ async fn peek(stream: &TcpStream) -> Option<(usize, Verdict)> {
     .await
 }
 
+/// How long a client that has begun to speak is listened to.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// In all.
+    pub whole: Duration,
+    /// After one word that nothing follows.
+    pub word: Duration,
+}
+
+impl Patience {
+    /// The same whatever was said.
+    #[must_use]
+    pub fn even(whole: Duration) -> Self {
+        Self { whole, word: whole }
+    }
+}
+
 /// The verdict on the client's first bytes, however late they come; once the first has come the rest may take `patience`, and what is
 /// `Undecided` then may pass as bytes only while its first line is watched.
-pub async fn judged(stream: &TcpStream, patience: Duration) -> Option<Verdict> {
+pub async fn judged(stream: &TcpStream, patience: Patience) -> Option<Verdict> {
     let mut pauses = PAUSES.iter().copied();
-    let (mut seen, mut verdict) = peek(stream).await?;
-    let deadline = Instant::now() + patience;
-    while verdict == Verdict::Undecided {
+    let mut look = peek(stream).await?;
+    let began = Instant::now();
+    let mut heard = began;
+    while look.verdict == Verdict::Undecided {
         // A look leaves the bytes where they are, so the end behind them shows in the socket's state alone.
         let ended = stream.ready(Interest::READABLE).await.is_ok_and(|ready| ready.is_read_closed());
-        if ended || Instant::now() >= deadline {
+        let waited_enough = began.elapsed() >= patience.whole || (look.lone_word && heard.elapsed() >= patience.word);
+        if ended || waited_enough {
             return Some(Box::pin(unfinished(stream, ended)).await);
         }
         sleep(Duration::from_millis(pauses.next().unwrap_or(50))).await;
-        let (length, newer) = peek(stream).await?;
-        if length > seen {
+        let newer = peek(stream).await?;
+        if newer.length > look.length {
             pauses = PAUSES.iter().copied();
+            heard = Instant::now();
         }
-        (seen, verdict) = (length, newer);
+        look = newer;
     }
-    Some(verdict)
+    Some(look.verdict)
 }
 
 /// What a beginning that is never finished counts as.
@@ -102,9 +131,11 @@ async fn unfinished(stream: &TcpStream, ended: bool) -> Verdict {
 /// Waits for the first to speak. The server is given a chance only where `protocol` leaves room for it and `session` allows bytes.
 pub async fn first(stream: &TcpStream, session: &Rc<Session>, protocol: Protocol, patience: Duration) -> First {
     let proxy = session.proxy();
-    let client = judged(stream, patience);
-    tokio::pin!(client);
     let server_may_begin = matches!(protocol, Protocol::Detect | Protocol::Opaque);
+    // Where nothing but HTTP is spoken, a word can only be the beginning of a request.
+    let word = if server_may_begin { proxy.config.limits.word } else { patience };
+    let client = judged(stream, Patience { whole: patience, word });
+    tokio::pin!(client);
     if !server_may_begin {
         return client.await.map_or(First::Closed, First::Client);
     }

@@ -18,7 +18,7 @@ use crate::config::Origin;
 use crate::context::Proxy;
 use crate::detect::Verdict;
 use crate::exchange::{Direction, InboundRules, Session, Target};
-use crate::first::{First, first, judged};
+use crate::first::{First, Patience, first, judged};
 use crate::io::Stream;
 use crate::preamble::{self, Preamble};
 use crate::refusal::Refusal;
@@ -43,7 +43,9 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, peer: SocketAddr) -> Res
         return Err(Refusal::ProxyPort);
     }
     if direct {
-        return match timeout(proxy.config.limits.handshake, judged(&stream, proxy.config.limits.detect)).await {
+        return match timeout(proxy.config.limits.handshake, judged(&stream, Patience::even(proxy.config.limits.detect)))
+            .await
+        {
             Ok(Some(Verdict::MeshTls)) => mesh(proxy, workload, stream, peer, None).await,
             Ok(Some(Verdict::Tls)) => Err(Refusal::WrongAlpn),
             Ok(Some(_)) => Err(Refusal::PlaintextDirect),

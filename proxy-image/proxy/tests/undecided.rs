@@ -15,10 +15,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::app::App;
-use common::node::Pair;
+use common::certs::{Ca, spiffe};
+use common::node::{ENDPOINTS, Node, Pair, SERVICE, anybody, routed, rule, workload};
 use common::{eventually, read_until, run, talk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use weft_policy::model::{Protocol, Workload};
+use weft_proxy_core::config::Config;
 use weft_proxy_core::exchange::Direction;
 use weft_proxy_core::refusal::Refusal;
 
@@ -70,6 +73,76 @@ fn four_letters_without_a_line_end_are_bytes_once_their_time_is_over() {
             // The line goes on to be none of HTTP's, and passes whole.
             assert_eq!(talk(&mut stream, b" more\r\nGET / HTTP/1.1\r\nruok", |bytes| bytes.len() >= 4).await, b"imok");
             assert_eq!(proxy.counters.refusals(direction, Refusal::LateHttp), 0);
+        }
+    });
+}
+
+/// A pair that listens long, but to a lone word for a short while.
+fn patient(app: SocketAddr) -> Pair {
+    let tune = |config: &mut Config| {
+        config.limits.detect = Duration::from_secs(20);
+        config.limits.word = Duration::from_millis(300);
+    };
+    let ca = Ca::new();
+    let server = Node::tuned(1, tune);
+    let client = Node::tuned(server.inbound.port(), tune);
+    let port = rule(app.port(), Protocol::Detect, anybody());
+    for (node, account, ports) in [(&server, "server", vec![port]), (&client, "client", Vec::new())] {
+        node.setter.set_credentials(ca.credentials(&spiffe(account)));
+        node.setter.set_workload(Workload { detect_timeout_ms: 20_000, ..workload(account, ports) });
+    }
+    let pair = Pair { ca, client, server, app };
+    pair.client.setter.set_endpoints(ENDPOINTS, vec![pair.endpoint()]);
+    pair.client.setter.set_outbound(SERVICE.parse().unwrap(), routed(Protocol::Detect, ENDPOINTS));
+    pair
+}
+
+#[test]
+fn a_lone_word_is_bytes_long_before_the_whole_time_is_over() {
+    run(async {
+        let (app, _heard) = zookeeper().await;
+        let pair = patient(app.address);
+        for (address, _, direction) in ways(&pair) {
+            meant_for(&pair, direction);
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let began = Instant::now();
+            assert_eq!(talk(&mut stream, b"ruok", |bytes| bytes.len() >= 4).await, b"imok", "{direction:?}");
+            let took = began.elapsed();
+            assert!((Duration::from_millis(300)..Duration::from_secs(10)).contains(&took), "{direction:?}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn a_client_of_http_that_pauses_after_a_word_forges_nothing_and_one_that_pauses_later_is_served() {
+    run(async {
+        // What is sent, with pauses longer than a word is listened to alone, and how much of it the application gets as it is.
+        let cases: [(&[&str], &str); 5] = [
+            (&["get", " / HTTP/1.1\r\nweft-client-id: forged\r\n\r\n"], "get"),
+            (&["g", "e", "t / HTTP/1.1\r\nweft-client-id: forged\r\n\r\n"], "ge"),
+            (&["get", " /", " HTTP/1.1", "\r\nweft-client-id: forged\r\n\r\n"], "get / HTTP/1.1"),
+            (&["PRI", " * HTTP/2.0\r\n\r\nSM\r\n\r\n"], "PRI"),
+            (&["get ", "/ HTTP/1.1\r\nhost: a\r\nweft-client-id: forged\r\n\r\n"], "get / HTTP/1.1\r\n"),
+        ];
+        for (pieces, want) in cases {
+            let (app, heard) = zookeeper().await;
+            let pair = patient(app.address);
+            for (address, proxy, direction) in ways(&pair) {
+                meant_for(&pair, direction);
+                heard.borrow_mut().clear();
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                for piece in pieces {
+                    stream.write_all(piece.as_bytes()).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                eventually("the beginning passes", || heard.borrow().starts_with(want.as_bytes())).await;
+                let served = want.ends_with('\n');
+                if !served {
+                    eventually("it is cut", || proxy.counters.refusals(direction, Refusal::LateHttp) > 0).await;
+                    assert_eq!(String::from_utf8_lossy(&heard.borrow()), want, "{direction:?} {pieces:?}");
+                }
+                assert!(!String::from_utf8_lossy(&heard.borrow()).contains("forged"), "{direction:?} {pieces:?}");
+            }
         }
     });
 }

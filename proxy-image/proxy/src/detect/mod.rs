@@ -52,6 +52,12 @@ pub fn judge(bytes: &[u8]) -> Verdict {
     verdict
 }
 
+/// Whether `bytes` are one word and no more: what a message without a line's end looks like, and what hardly any client of HTTP leaves it at.
+#[must_use]
+pub fn is_lone_word(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| line::is_token(*byte))
+}
+
 /// What a beginning that stays undecided up to [`LIMIT`] counts as: what may still become HTTP goes to where it is refused with an answer, because as
 /// bytes it would reach the application with header fields that nobody has looked at.
 #[must_use]
@@ -82,6 +88,21 @@ mod tests {
             (b"*1\r\n$4\r\nPING\r\n", Verdict::Bytes),
         ] {
             assert_eq!(judge(bytes), want, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_word_is_alone_until_something_follows_it() {
+        for (bytes, want) in [
+            (&b""[..], false),
+            (b"ruok", true),
+            (b"*", true),
+            (b"GET", true),
+            (b"GET ", false),
+            (b"\r\nGET", false),
+            (b"\x16\x03\x01", false),
+        ] {
+            assert_eq!(is_lone_word(bytes), want, "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 
