@@ -1,5 +1,5 @@
 //! The end of a proxy's life: inbound goes on until it is idle; outbound until the application has gone, or, where the proxy alone is
-//! replaced, until what is under way has ended; a deadline ends both.
+//! replaced, until what is under way has ended; then nobody is let in any more, and whoever came in that moment is served; a deadline ends all.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,6 +19,9 @@ enum Phase {
     Draining,
     /// Outbound connections are asked to end as well: nobody is left to make them, or the next proxy will serve them.
     Leaving,
+    /// The inbound listeners close, so that new clients are refused and go elsewhere. Without this step the process would end under whoever
+    /// came after inbound was last seen idle.
+    Shut,
     /// The deadline: everything ends now.
     Closed,
 }
@@ -78,6 +81,12 @@ impl Drain {
         self.advance(Phase::Leaving);
     }
 
+    /// Nobody is to be let in any more; more calls change nothing.
+    pub fn shut(&self) {
+        self.leave();
+        self.advance(Phase::Shut);
+    }
+
     fn advance(&self, to: Phase) {
         self.0.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(to)) < to);
         for (_, waker) in self.0.woken.borrow().iter() {
@@ -111,6 +120,11 @@ impl Drain {
             Direction::Outbound => Phase::Leaving,
         })
         .await;
+    }
+
+    /// Waits until nobody is to be let in any more.
+    pub async fn shutting(&self) {
+        self.reached(Phase::Shut).await;
     }
 
     /// Waits for the deadline.

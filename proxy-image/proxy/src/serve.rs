@@ -1,12 +1,14 @@
 //! Listeners and accept loops.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::sleep;
 
 use crate::context::Proxy;
@@ -16,6 +18,11 @@ use crate::{inbound, outbound, sys};
 
 /// When the process is out of descriptors, accepting again at once would only spin.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections that are still taken in from the kernel's queue when a listener closes: as many as it may hold.
+const LAST: usize = 4_096;
+
+type Accepted = io::Result<(TcpStream, SocketAddr)>;
 
 /// Binds every address that this host can; at least one must succeed. A host without IPv6 is no error.
 ///
@@ -39,26 +46,50 @@ pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Accepts until the task is dropped; outbound, where the application ends before the proxy or outlives it, also no longer than its drain says. Each
-/// connection is a task of its own.
+/// Accepts until the drain says otherwise: inbound until nobody is to be let in any more, outbound, where the application ends before the proxy or
+/// outlives it, until the proxy leaves. Whoever has connected by then is served. Each connection is a task of its own.
 pub async fn accept(proxy: Rc<Proxy>, listener: TcpListener, direction: Direction) {
-    let ends = direction == Direction::Outbound && proxy.config.outlives;
-    let drain = proxy.drain.clone();
-    let ending = drain.ending(direction);
+    let ending = async {
+        match direction {
+            Direction::Inbound => proxy.drain.shutting().await,
+            Direction::Outbound if proxy.config.outlives => proxy.drain.ending(direction).await,
+            Direction::Outbound => std::future::pending().await,
+        }
+    };
     tokio::pin!(ending);
     loop {
         let accepted = tokio::select! {
-            // Whatever has connected before the end is served.
             biased;
+            () = &mut ending => break,
             accepted = listener.accept() => accepted,
-            () = &mut ending, if ends => return,
         };
-        match accepted {
-            Ok((stream, peer)) => admit(&proxy, stream, sys::canonical(peer), direction),
-            Err(error) => {
-                tracing::warn!(error = %error, "connection not accepted");
-                sleep(PAUSE).await;
-            }
+        take(&proxy, accepted, direction).await;
+    }
+    // Those who came last are seen only after a turn of the runtime.
+    yield_now().await;
+    for _ in 0..LAST {
+        match at_hand(&listener).await {
+            Some(Ok((stream, peer))) => admit(&proxy, stream, sys::canonical(peer), direction),
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+/// A connection that need not be waited for.
+async fn at_hand(listener: &TcpListener) -> Option<Accepted> {
+    poll_fn(|context| match listener.poll_accept(context) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn take(proxy: &Rc<Proxy>, accepted: Accepted, direction: Direction) {
+    match accepted {
+        Ok((stream, peer)) => admit(proxy, stream, sys::canonical(peer), direction),
+        Err(error) => {
+            tracing::warn!(error = %error, "connection not accepted");
+            sleep(PAUSE).await;
         }
     }
 }

@@ -173,3 +173,26 @@ fn a_plain_client_is_told_that_a_draining_server_closes() {
         assert!(answer.contains("connection: close\r\n"), "{answer}");
     });
 }
+
+#[test]
+fn whoever_has_connected_when_the_listener_closes_is_served_and_whoever_comes_later_is_refused() {
+    run(async {
+        let (app, seen) = App::ok().await;
+        let pair = Pair::start(app.address);
+        pair.server.inbound_origin.set(app.address);
+        let drain = pair.server.proxy.drain.clone();
+        drain.begin();
+        assert!(drain.idle(Direction::Inbound, std::time::Duration::from_secs(5)).await);
+        // The kernel has accepted it; no task has run since.
+        let last = std::net::TcpStream::connect(pair.server.inbound).unwrap();
+        drain.shut();
+        last.set_nonblocking(true).unwrap();
+        let mut last = TcpStream::from_std(last).unwrap();
+        let answer = String::from_utf8(talk(&mut last, GET.as_bytes(), is_whole).await).unwrap();
+        assert!(status(&answer) == 200 && answer.contains("connection: close\r\n"), "{answer}");
+        assert!(drain.idle(Direction::Inbound, std::time::Duration::from_secs(5)).await);
+        let late = TcpStream::connect(pair.server.inbound).await;
+        assert_eq!(late.err().map(|error| error.kind()), Some(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(seen.count(), 1);
+    });
+}

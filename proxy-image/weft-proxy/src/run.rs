@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 use weft_control::{Control, ControlConfig, ControlSetter, Timeouts, TrustSource};
 use weft_proxy_core::config::{Config, ControlEnvironment};
@@ -50,9 +50,10 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     for listener in administration {
         spawn_local(admin::serve(Rc::clone(&proxy), listener));
     }
-    for listener in inbound {
-        spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Inbound));
-    }
+    let doors: Vec<_> = inbound
+        .into_iter()
+        .map(|listener| spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Inbound)))
+        .collect();
     for listener in outbound {
         spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Outbound));
     }
@@ -62,7 +63,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
         signal = wait_for_signal() => signal?,
         () = application_ended(&proxy) => tracing::info!("the application has ended"),
     }
-    end(&proxy).await;
+    end(&proxy, doors).await;
     Ok(())
 }
 
@@ -118,8 +119,8 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Inbound goes on until it is idle, outbound as long as the application may need it; the deadline ends both.
-async fn end(proxy: &Proxy) {
+/// Inbound goes on until it is idle, outbound as long as the application may need it; who came last is served; the deadline ends all.
+async fn end(proxy: &Proxy, doors: Vec<JoinHandle<()>>) {
     tracing::info!("draining");
     let deadline = Instant::now() + proxy.config.drain;
     let left = || deadline.saturating_duration_since(Instant::now());
@@ -132,6 +133,12 @@ async fn end(proxy: &Proxy) {
     // connections are for its successor.
     proxy.drain.leave();
     idle &= proxy.drain.idle(Direction::Outbound, left()).await;
+    proxy.drain.shut();
+    for door in doors {
+        // Fails only if the task has panicked.
+        let _ = door.await;
+    }
+    idle &= proxy.drain.idle(Direction::Inbound, left()).await;
     let (inbound, outbound) = (proxy.drain.active(Direction::Inbound), proxy.drain.active(Direction::Outbound));
     tracing::info!(drained = idle, connections.inbound = inbound, connections.outbound = outbound, "proxy ends");
     proxy.drain.close();

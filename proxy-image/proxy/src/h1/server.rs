@@ -28,8 +28,10 @@ use crate::tcp;
 const LINGER: Duration = Duration::from_secs(1);
 /// The most that is read then.
 const LINGER_BYTES: usize = 256 * 1024;
-/// Dead pooled connections that one request may meet before it fails.
+/// Dead pooled connections that one request may meet before it gets a new one: those to a server that ends die one after the other.
 const STALE: u32 = 3;
+/// And how often it may then meet a proxy that is leaving.
+const LEAVING: u32 = 2;
 
 /// Serves `stream` until either side ends it.
 pub async fn serve(stream: Stream, session: Rc<Session>) {
@@ -224,7 +226,7 @@ impl Connection {
         let keep = keep || (traits.keeps_alive && !traits.http10 && pump.is_kept());
         let mut stale = 0;
         loop {
-            let pooled = proxy.http1.take(&plan.target);
+            let pooled = if stale < STALE { proxy.http1.take(&plan.target) } else { None };
             let reused = pooled.is_some();
             let mut upstream = match pooled {
                 Some(upstream) => upstream,
@@ -309,7 +311,7 @@ impl Connection {
                     }
                     plan.again();
                 }
-                Ended::Stale if stale < STALE => {
+                Ended::Stale if stale < STALE + LEAVING => {
                     stale += 1;
                     // A proxy that ends a connection it has only just taken is leaving: another endpoint, if there is one.
                     if !reused {
