@@ -75,6 +75,11 @@ impl Slot {
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.connection.sender()
     }
+
+    /// See [`Connection::is_cut`].
+    pub(super) fn is_cut(&self) -> bool {
+        self.connection.is_cut()
+    }
 }
 
 impl Drop for Slot {

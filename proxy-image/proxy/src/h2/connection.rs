@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::clients::Counted;
 use super::keepalive;
+use super::watched::Watched;
 use super::windows::{Window, Windows};
 use super::{
     CONNECTION_WINDOW, DATA_FRAMES, HEADER_LIST, RESET_KEPT, RESET_STREAMS, RESETS_LOCAL, RESETS_PENDING, SEND_BUFFER,
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     idle_since: Cell<Instant>,
     /// Among all connections; given up as soon as it is closed with no stream open.
     counted: RefCell<Option<Counted>>,
+    /// Its other end has closed or broken it, or does not answer any more: what a stream is told then says nothing of the stream itself.
+    cut: Rc<Cell<bool>>,
     window: RefCell<Window>,
     /// The size that the window is to have, once it is to have another.
     wider: Cell<u32>,
@@ -48,6 +51,7 @@ impl Connection {
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let cut = Rc::new(Cell::new(false));
         let (sender, mut driver) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -60,7 +64,7 @@ impl Connection {
             .max_local_error_reset_streams(Some(RESETS_LOCAL))
             .initial_max_send_streams(STREAMS_UPSTREAM)
             .enable_push(false)
-            .handshake::<_, Bytes>(io)
+            .handshake::<_, Bytes>(Watched::new(io, Rc::clone(&cut)))
             .await?;
         let connection = Rc::new(Self {
             sender,
@@ -68,6 +72,7 @@ impl Connection {
             closing: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             counted: RefCell::new(Some(counted)),
+            cut,
             window: RefCell::new(Window::new(windows)),
             wider: Cell::new(CONNECTION_WINDOW),
             widened: Notify::new(),
@@ -94,7 +99,10 @@ impl Connection {
                 result = driven => if let Err(error) = result {
                     tracing::debug!(error = %error, "upstream HTTP/2 connection ended");
                 },
-                () = alive => tracing::debug!("upstream HTTP/2 connection does not answer"),
+                () = alive => {
+                    this.cut.set(true);
+                    tracing::debug!("upstream HTTP/2 connection does not answer");
+                }
                 () = this.retired.notified() => {}
             }
             this.closing.set(true);
@@ -118,6 +126,11 @@ impl Connection {
             self.closing.set(true);
         }
         self.closing.get()
+    }
+
+    /// See the field.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// Takes no more streams.

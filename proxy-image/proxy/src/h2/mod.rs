@@ -17,6 +17,7 @@ mod keepalive;
 mod server;
 mod stream;
 mod tries;
+mod watched;
 mod windows;
 
 pub use clients::Clients;

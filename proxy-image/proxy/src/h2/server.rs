@@ -2,11 +2,13 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ::h2::Reason;
 use ::h2::server::Builder;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::stream;
@@ -16,6 +18,10 @@ use super::{
     STREAM_WINDOW, STREAMS_PLAIN, STREAMS_TRUSTED, keepalive,
 };
 use crate::exchange::{Direction, Session};
+
+/// A client that comes to a proxy which ends is told to leave when it has sent its first request, or after so long without one: told at once, it
+/// might leave before it has sent it, and come again.
+const FIRST: Duration = Duration::from_secs(1);
 
 /// Serves `io`, whose client speaks HTTP/2 with prior knowledge, until either side ends it. A drain of the proxy sends GOAWAY and lets the open
 /// streams end; its deadline ends them.
@@ -65,16 +71,22 @@ where
             None => std::future::pending().await,
         }
     };
+    let asked = Notify::new();
+    let ending = async {
+        proxy.drain.ending(session.direction()).await;
+        let _ = tokio::time::timeout(FIRST, asked.notified()).await;
+    };
     tokio::pin! {
         let alive = alive;
         let aged = aged;
-        let ending = proxy.drain.ending(session.direction());
+        let ending = ending;
         let closed = proxy.drain.closed();
     }
     loop {
         tokio::select! {
             accepted = poll_fn(|context| connection.poll_accept(context)) => match accepted {
                 Some(Ok((request, respond))) => {
+                    asked.notify_one();
                     let (session, open) = (Rc::clone(&session), Rc::clone(&open));
                     // Only for those who are known: anybody could have many streams.
                     if trusted && let Some(size) = window.widen(Rc::strong_count(&open) - 1) {
@@ -103,7 +115,7 @@ where
                 connection.abrupt_shutdown(Reason::NO_ERROR);
                 // Says GOAWAY as far as the socket takes it.
                 let farewell = poll_fn(|context| connection.poll_closed(context));
-                let _ = tokio::time::timeout(std::time::Duration::from_millis(100), farewell).await;
+                let _ = tokio::time::timeout(Duration::from_millis(100), farewell).await;
                 return;
             }
             () = &mut alive => {

@@ -111,10 +111,14 @@ pub(super) async fn exchange(session: &Rc<Session>, request: Request<RecvStream>
                 }
                 plan.again();
             }
-            Verdict::Unseen(reset) => {
-                let safe = reset || parts.method.is_idempotent();
+            Verdict::Unseen(certain) => {
+                let safe = certain || parts.method.is_idempotent();
                 if !safe || tries >= TRIES || !body.rewind() {
                     break Verdict::Answer(ErrorReason::Upstream);
+                }
+                // One that turns away on a new connection as well is leaving: another endpoint, if there is one.
+                if tries > 1 {
+                    let _ = plan.another();
                 }
                 tries += 1;
             }
@@ -143,8 +147,8 @@ pub(super) enum Verdict {
     Ended(End),
     /// The proxy has to answer.
     Answer(ErrorReason),
-    /// The upstream has not processed the request: for certain when it reset the stream with REFUSED_STREAM (true), very probably when it
-    /// said GOAWAY (false).
+    /// The upstream has not processed the request: for certain (true) when it reset the stream with REFUSED_STREAM or left it out of what its
+    /// GOAWAY says it will process (RFC 9113 6.8); probably (false) when it said GOAWAY and then closed.
     Unseen(bool),
     /// The try failed, and the request's policy wants another after a pause.
     Again(Duration),
@@ -221,8 +225,8 @@ enum Head {
 }
 
 impl Attempt<'_> {
-    /// Passes the request on while waiting for the response, then the response. `_slot` counts the stream until both are over.
-    async fn run(mut self, opened: Opened, _slot: &Slot, body: &mut Source<'_>) -> Verdict {
+    /// Passes the request on while waiting for the response, then the response. `slot` counts the stream until both are over.
+    async fn run(mut self, opened: Opened, slot: &Slot, body: &mut Source<'_>) -> Verdict {
         let Opened { mut response, mut upload, whole } = opened;
         let mut sending = pin!(async {
             if whole {
@@ -269,7 +273,7 @@ impl Attempt<'_> {
                     .unwrap_or(Verdict::Answer(ErrorReason::Timeout));
             }
             Head::Failed(error) => {
-                let verdict = unanswered(&error);
+                let verdict = unanswered(&error, slot.is_cut());
                 let broken = matches!(verdict, Verdict::Answer(_));
                 let mut again = || again(self.plan, self.keeping, self.others, Failure::Connection);
                 return if broken { again().unwrap_or(verdict) } else { verdict };
@@ -372,13 +376,14 @@ fn client_left(sent: Option<&Sent>) -> bool {
     matches!(sent, Some(Err(Broken::Sender(_))))
 }
 
-/// What the end of a stream without a response means.
-fn unanswered(error: &::h2::Error) -> Verdict {
+/// What the end of a stream without a response means. GOAWAY ends at once the streams that it leaves out, the others only when the connection is
+/// `cut`: those may have been processed.
+fn unanswered(error: &::h2::Error, cut: bool) -> Verdict {
     if error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
         return Verdict::Unseen(true);
     }
     if error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR) {
-        return Verdict::Unseen(false);
+        return Verdict::Unseen(!cut);
     }
     tracing::debug!(error = %error, "upstream gave no response");
     Verdict::Answer(ErrorReason::Upstream)

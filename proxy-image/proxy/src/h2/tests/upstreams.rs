@@ -1,3 +1,6 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::bounds::frame;
 use super::*;
 
 /// Answers after `time`.
@@ -199,6 +202,78 @@ async fn a_drain_says_goaway_to_callers_and_lets_their_streams_end() {
         assert_eq!(ask(&application, get("/")).await.unwrap().status(), 200, "outbound goes on");
         world.proxy.drain.close();
         timeout(PATIENCE, own).await.expect("until the deadline").unwrap();
+    })
+    .await;
+}
+
+/// Answers the first connection's first request with GOAWAY for all streams after `last`, then closes if it is to; serves the others.
+async fn leaves_first(last: u32, closes: bool) -> (SocketAddr, Rc<Cell<usize>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = Rc::new(Cell::new(0));
+    let count = Rc::clone(&served);
+    spawn_local(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+        let mut bytes = Vec::new();
+        // HEADERS of stream 1, whatever comes before.
+        while !bytes.windows(9).any(|head| head[3] == 1 && head[5..] == [0, 0, 0, 1]) {
+            assert!(socket.read_buf(&mut bytes).await.unwrap() > 0);
+        }
+        socket.write_all(&frame(7, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())).await.unwrap();
+        let _left = if closes {
+            drop(socket);
+            None
+        } else {
+            Some(socket)
+        };
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let count = Rc::clone(&count);
+            spawn_local(async move {
+                let mut connection = ::h2::server::handshake(socket).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    count.set(count.get() + 1);
+                    respond.send_response(Response::new(()), true).unwrap();
+                }
+            });
+        }
+    });
+    (address, served)
+}
+
+#[tokio::test]
+async fn a_call_that_a_goaway_leaves_out_is_made_again_and_one_that_it_may_have_processed_is_not() {
+    local(async {
+        for (last, closes, want) in [(0, false, (200, 1)), (1, true, (502, 0))] {
+            let (address, served) = leaves_first(last, closes).await;
+            let world = World::new();
+            let (client, _) = connect(world.route_to(&[address]).await).await;
+            let post = Request::post("http://web.demo/").body(()).unwrap();
+            let status = ask(&client, post).await.unwrap().status().as_u16();
+            assert_eq!((status, served.get()), want, "the last stream to be processed is {last}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_while_the_proxy_ends_has_its_first_request_served() {
+    local(async {
+        let backend = Backend::plain().await;
+        let world = World::new();
+        world.set_authorizations(anybody());
+        world.proxy.drain.begin();
+        for silent in [false, true] {
+            let (client, serving) = connect(world.inbound(backend.address, ClientTls::None)).await;
+            // It takes its time: told to leave at once, it would not be able to ask any more.
+            sleep(Duration::from_millis(50)).await;
+            if !silent {
+                assert_eq!(ask(&client, get("/")).await.unwrap().status(), 200);
+            }
+            timeout(PATIENCE, serving).await.expect("the connection ends").unwrap();
+        }
+        assert_eq!(backend.served(), 1);
     })
     .await;
 }
