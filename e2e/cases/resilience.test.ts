@@ -5,8 +5,7 @@ import {
   clientPod,
   deleteObject,
   eventually,
-  getObject,
-  type KubernetesObject,
+  putPolicy,
   runLoad,
   serverApp,
   service,
@@ -14,13 +13,6 @@ import {
   waitRollout,
   withNamespace,
 } from '../harness/index.ts';
-
-const policy = (namespace: string, spec: object): KubernetesObject => ({
-  apiVersion: 'weft.dev/v1alpha1',
-  kind: 'TrafficPolicy',
-  metadata: { name: 'web', namespace },
-  spec: { targetRef: { name: 'web' }, ...spec },
-});
 
 /** One server behind `web` and a meshed client. */
 async function oneServer(namespace: string): Promise<void> {
@@ -33,33 +25,7 @@ async function oneServer(namespace: string): Promise<void> {
   await waitAnswered(namespace, 'client');
 }
 
-/** Waits until the newest generation of the policy is in force in every proxy that needs it. */
-async function programmed(namespace: string): Promise<void> {
-  interface Judged {
-    readonly metadata: { readonly generation: number };
-    readonly status?: {
-      readonly conditions?: readonly {
-        readonly type: string;
-        readonly status: string;
-        readonly observedGeneration: number;
-      }[];
-    };
-  }
-  await eventually(
-    'the policy is programmed',
-    async () => {
-      const { metadata, status } = await getObject<Judged>('trafficpolicy', 'web', namespace);
-      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-      return ready?.status === 'True' && ready.observedGeneration === metadata.generation;
-    },
-    { deadlineMs: 30_000, everyMs: 100 },
-  );
-}
-
-async function put(namespace: string, spec: object): Promise<void> {
-  await apply(policy(namespace, spec));
-  await programmed(namespace);
-}
+const put = async (namespace: string, spec: object): Promise<void> => await putPolicy(namespace, 'web', spec);
 
 const url = 'http://web';
 const load = { protocol: 'http1', concurrency: 4, durationMs: 60_000 } as const;

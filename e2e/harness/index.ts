@@ -9,11 +9,14 @@ export { type Gateway, gateway, gatewayAddress } from './gateways.ts';
 export {
   call,
   type CallResult,
+  countOf,
+  evidence,
   type LoadReport,
   type LoadSpec,
   type RunningLoad,
   runLoad,
   sendDatagram,
+  shareOf,
   startLoad,
   waitAnswered,
 } from './load.ts';
@@ -31,6 +34,7 @@ export {
   podIp,
   waitRollout,
 } from './node.ts';
+export { putPolicy, tell } from './policy.ts';
 export { eventually } from './poll.ts';
 export { killInPod } from './processes.ts';
 export { startStranger, type Stranger } from './stranger.ts';

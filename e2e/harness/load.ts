@@ -4,7 +4,7 @@ import { eventually } from './poll.ts';
 
 /** A bounded run; see e2e/apps/testapp/load.go. */
 export interface LoadSpec {
-  readonly protocol: 'http1' | 'http2' | 'grpc' | 'grpc-stream' | 'tcp' | 'tcp-hold' | 'banner';
+  readonly protocol: 'http1' | 'http2' | 'grpc' | 'grpc-stream' | 'tcp' | 'tcp-hold' | 'banner' | 'websocket';
   /** URL, or host:port for grpc and tcp. */
   readonly target: string;
   /** Requests per second, open loop; absent: closed loop. */
@@ -31,9 +31,35 @@ export interface LoadReport {
   readonly byBackend: Readonly<Record<string, Seen>>;
   readonly byStatus: Readonly<Record<string, Seen>>;
   readonly errors: Readonly<Record<string, number>>;
+  /** That the client made. */
+  readonly connections: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly maxUs: number;
+}
+
+/** Prints what became of a run in one line, so that a log holds the counts; resolves to it. */
+export function evidence(what: string, report: LoadReport): LoadReport {
+  const { sent, answered, failed, byStatus, byBackend } = report;
+  const counts = (of: LoadReport['byStatus']): string =>
+    Object.entries(of)
+      .toSorted(([a], [b]) => a.localeCompare(b))
+      .map(([key, { count }]) => `${key} ${count}`)
+      .join(', ');
+  console.log(
+    `${what}: sent ${sent}, answered ${answered}, failed ${failed} [${counts(byStatus)}] [${counts(byBackend)}]`,
+  );
+  return report;
+}
+
+/** Share of a run's requests that one of these answered. */
+export function shareOf({ byBackend, sent }: LoadReport, ...backends: readonly string[]): number {
+  return backends.reduce((sum, backend) => sum + (byBackend[backend]?.count ?? 0), 0) / sent;
+}
+
+/** How many answers of a run had this status. */
+export function countOf({ byStatus }: LoadReport, status: string): number {
+  return byStatus[status]?.count ?? 0;
 }
 
 export interface RunningLoad {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -22,14 +25,40 @@ var echoService = grpc.ServiceDesc{
 	Streams:     []grpc.StreamDesc{{StreamName: "Stream", Handler: handleStream, ServerStreams: true, ClientStreams: true}},
 }
 
-func handleUnary(srv any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+// calls is what a server has seen of its callers' patience.
+type calls struct {
+	// What was left of the deadline of the last call when it arrived; 0: it had none.
+	deadlineMs atomic.Int64
+	// Calls whose streams were reset before they were answered.
+	cancelled atomic.Int64
+}
+
+func (c *calls) begin(ctx context.Context) {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		c.deadlineMs.Store(0)
+		return
+	}
+	c.deadlineMs.Store(time.Until(deadline).Milliseconds())
+}
+
+func handleUnary(srv any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	s := srv.(*server)
 	request := new(wrapperspb.StringValue)
 	if err := decode(request); err != nil {
 		return nil, err
 	}
 	s.requests.Add(1)
-	time.Sleep(time.Duration(s.delay.Load()))
+	s.calls.begin(ctx)
+	if err := s.mood.rpcError(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.mood.serve(ctx); err != nil {
+		if errors.Is(err, context.Canceled) {
+			s.calls.cancelled.Add(1)
+		}
+		return nil, status.FromContextError(err).Err()
+	}
 	return wrapperspb.String(s.name), nil
 }
 

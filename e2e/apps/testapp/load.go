@@ -11,7 +11,7 @@ import (
 // loadSpec bounds a run by count and by time; with a rate it is open loop (requests start on schedule whatever came of the last one), without
 // one it is closed loop with `concurrency` workers.
 type loadSpec struct {
-	Protocol    string            `json:"protocol"` // http1, http2, grpc, grpc-stream, tcp (a connection a line), banner (the server speaks first), tcp-hold (lines on held connections)
+	Protocol    string            `json:"protocol"` // http1, http2, grpc, grpc-stream, tcp (a connection a line), banner (the server speaks first), tcp-hold (lines on held connections), websocket (messages in turn on so many WebSockets as there are connections)
 	Target      string            `json:"target"`   // URL, or host:port for grpc and tcp
 	Rate        float64           `json:"rate"`     // per second; 0: closed loop
 	Concurrency int               `json:"concurrency"`
@@ -40,8 +40,8 @@ func (s *loadSpec) check() error {
 	switch {
 	case s.DurationMs <= 0 || s.DurationMs > 600_000:
 		return fmt.Errorf("durationMs must be between 1 and 600000, got %d", s.DurationMs)
-	case s.Rate < 0 || s.Rate > 20_000 || s.Concurrency > 2_000 || s.Count > 1_000_000:
-		return fmt.Errorf("the run is not bounded: rate %v, concurrency %d, count %d", s.Rate, s.Concurrency, s.Count)
+	case s.Rate < 0 || s.Rate > 20_000 || s.Concurrency > 2_000 || s.Connections > 2_000 || s.Count > 1_000_000:
+		return fmt.Errorf("the run is not bounded: rate %v, concurrency %d, connections %d, count %d", s.Rate, s.Concurrency, s.Connections, s.Count)
 	}
 	return nil
 }
@@ -73,13 +73,16 @@ type report struct {
 	ByBackend map[string]seen `json:"byBackend"`
 	ByStatus  map[string]seen `json:"byStatus"`
 	Errors    map[string]int  `json:"errors"`
-	P50Us     int64           `json:"p50Us"`
-	P99Us     int64           `json:"p99Us"`
-	MaxUs     int64           `json:"maxUs"`
+	// Connections that were made; of bytes they are not counted.
+	Connections int64 `json:"connections"`
+	P50Us       int64 `json:"p50Us"`
+	P99Us       int64 `json:"p99Us"`
+	MaxUs       int64 `json:"maxUs"`
 }
 
 type run struct {
 	spec   loadSpec
+	dialer *countingDialer
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -92,12 +95,13 @@ func startRun(parent context.Context, spec loadSpec) (*run, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	via, err := newSender(spec)
+	dialer := &countingDialer{}
+	via, err := newSender(spec, dialer)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(parent, time.Duration(spec.DurationMs)*time.Millisecond)
-	r := &run{spec: spec, cancel: cancel, done: make(chan struct{}),
+	r := &run{spec: spec, dialer: dialer, cancel: cancel, done: make(chan struct{}),
 		state: report{Running: true, ByBackend: map[string]seen{}, ByStatus: map[string]seen{}, Errors: map[string]int{}}}
 	go func() {
 		defer close(r.done)
@@ -213,6 +217,7 @@ func (r *run) report() report {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	copied := r.state
+	copied.Connections = r.dialer.count.Load()
 	copied.ByBackend = clone(r.state.ByBackend)
 	copied.ByStatus = clone(r.state.ByStatus)
 	copied.Errors = map[string]int{}

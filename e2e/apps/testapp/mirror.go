@@ -40,10 +40,10 @@ func mirror(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-request-trailers", strings.Join(trailers, ";"))
 }
 
-// echoWebSocket sends every message back as what it was, text or binary.
-func echoWebSocket(w http.ResponseWriter, r *http.Request) {
+// echoWebSocket sends every message back as what it was, text or binary; the handshake says who does.
+func (s *server) echoWebSocket(w http.ResponseWriter, r *http.Request) {
 	upgrader := websocket.Upgrader{Subprotocols: []string{"echo.weft"}}
-	conn, err := upgrader.Upgrade(w, r, nil)
+	conn, err := upgrader.Upgrade(w, r, http.Header{"X-Backend": {s.name}})
 	if err != nil {
 		return
 	}

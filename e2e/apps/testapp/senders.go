@@ -18,13 +18,27 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-func newSender(spec loadSpec) (sender, error) {
+// countingDialer counts the connections that a run makes.
+type countingDialer struct {
+	net.Dialer
+	count atomic.Int64
+}
+
+func (d *countingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	d.count.Add(1)
+	return d.Dialer.DialContext(ctx, network, address)
+}
+
+func newSender(spec loadSpec, dialer *countingDialer) (sender, error) {
 	switch spec.Protocol {
 	case "http1", "http2":
 		transport := newTransport(spec.Protocol == "http2", spec.Connections)
+		transport.DialContext = dialer.DialContext
 		return &httpSender{spec: spec, transport: transport, client: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
 	case "grpc", "grpc-stream":
-		return newGrpcSender(spec)
+		return newGrpcSender(spec, dialer)
+	case "websocket":
+		return newWebSocketSender(spec, dialer), nil
 	case "tcp":
 		return &tcpSender{target: spec.Target}, nil
 	case "banner":
@@ -72,10 +86,13 @@ type grpcSender struct {
 	stream   bool
 }
 
-func newGrpcSender(spec loadSpec) (*grpcSender, error) {
+func newGrpcSender(spec loadSpec, dialer *countingDialer) (*grpcSender, error) {
 	g := &grpcSender{stream: spec.Protocol == "grpc-stream"}
+	dial := grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", address)
+	})
 	for range spec.Connections {
-		channel, err := grpc.NewClient("passthrough:///"+spec.Target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		channel, err := grpc.NewClient("passthrough:///"+spec.Target, dial, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			return nil, err
 		}

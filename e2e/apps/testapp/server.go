@@ -21,10 +21,11 @@ import (
 
 type server struct {
 	name        string
-	delay       atomic.Int64
+	mood        *mood
 	flaky       atomic.Int64
 	requests    atomic.Int64
 	connections atomic.Int64
+	calls       calls
 	health      *health
 }
 
@@ -40,6 +41,7 @@ func serve(ctx context.Context, args []string) error {
 	udpAddress := flags.String("udp", ":7053", "datagrams: each comes back with the name before it")
 	mirrorAddress := flags.String("mirror", ":7002", "bytes: each comes back as it is, and the end after the last")
 	delay := flags.Duration("delay", 0, "service time of every request")
+	workers := flags.Int("workers", 0, "requests that are served at one time; 0: any number")
 	probedAddress := flags.String("probed", ":7001", "bytes, for tcpSocket probes: closed while the application is sick")
 	abrupt := flags.Bool("abrupt", false, "end at once on SIGTERM, whatever is in flight")
 	linger := flags.Duration("linger", 0, "how long everything goes on as before after SIGTERM")
@@ -48,8 +50,7 @@ func serve(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	s := &server{name: *name}
-	s.delay.Store(int64(*delay))
+	s := &server{name: *name, mood: newMood(*delay, *workers)}
 	rpc := grpc.NewServer()
 	rpc.RegisterService(&echoService, s)
 	var err error
@@ -132,6 +133,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", s.echo)
 	s.health.routes(mux)
+	s.mood.routes(mux)
 	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
 		code, err := strconv.Atoi(r.PathValue("code"))
 		if err != nil || code < 200 || code > 599 {
@@ -152,10 +154,14 @@ func (s *server) handler() http.Handler {
 		}
 		s.echo(w, r)
 	})
-	// From now on every request takes so long.
-	mux.HandleFunc("/slow/{ms}", func(w http.ResponseWriter, r *http.Request) {
-		ms, _ := strconv.ParseInt(r.PathValue("ms"), 10, 64)
-		s.delay.Store(min(ms, 60_000) * int64(time.Millisecond))
+	// The head and half of the response come at once, the rest after a while.
+	mux.HandleFunc("/stall/{ms}", func(w http.ResponseWriter, r *http.Request) {
+		ms, _ := strconv.Atoi(r.PathValue("ms"))
+		w.Header().Set("x-backend", s.name)
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(min(time.Duration(ms)*time.Millisecond, time.Minute))
+		_, _ = io.WriteString(w, " and half")
 	})
 	mux.HandleFunc("/delay/{ms}", func(w http.ResponseWriter, r *http.Request) {
 		ms, _ := strconv.Atoi(r.PathValue("ms"))
@@ -168,9 +174,12 @@ func (s *server) handler() http.Handler {
 		_, _ = io.CopyN(w, zeros{}, min(count, 1<<30))
 	})
 	mux.HandleFunc("/mirror", mirror)
-	mux.HandleFunc("/websocket", echoWebSocket)
+	mux.HandleFunc("/websocket", s.echoWebSocket)
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]int64{"requests": s.requests.Load(), "connections": s.connections.Load()})
+		_ = json.NewEncoder(w).Encode(map[string]int64{
+			"requests": s.requests.Load(), "connections": s.connections.Load(),
+			"deadlineMs": s.calls.deadlineMs.Load(), "cancelled": s.calls.cancelled.Load(),
+		})
 	})
 	return mux
 }
@@ -178,7 +187,10 @@ func (s *server) handler() http.Handler {
 // echo answers with what arrived, so that a test sees the request as the application saw it.
 func (s *server) echo(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
-	time.Sleep(time.Duration(s.delay.Load()))
+	w.Header().Set("x-backend", s.name)
+	if s.mood.refuses(w) || s.mood.serve(r.Context()) != nil {
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -188,7 +200,6 @@ func (s *server) echo(w http.ResponseWriter, r *http.Request) {
 	for name, values := range r.Header {
 		headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
-	w.Header().Set("x-backend", s.name)
 	w.Header().Set("content-type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"name": s.name, "method": r.Method, "path": r.URL.Path, "host": r.Host, "proto": r.Proto, "remote": r.RemoteAddr,

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  apply,
+  clientPod,
+  eventually,
+  evidence,
+  kubectl,
+  type LoadReport,
+  type RunningLoad,
+  serverApp,
+  service,
+  startLoad,
+  waitAnswered,
+  waitRollout,
+} from '../harness/index.ts';
+
+// A service grows from one replica to three while clients go on over the connections that they have.
+const namespace = `rebalance-${Math.random().toString(36).slice(2, 6)}`;
+const long = { durationMs: 180_000 } as const;
+const grpc = { ...long, protocol: 'grpc', target: 'web:9090', connections: 1, rate: 100 } as const;
+const http = { ...long, protocol: 'http1', target: 'http://web/', connections: 1, concurrency: 1, rate: 50 } as const;
+const webSockets = {
+  ...long,
+  protocol: 'websocket',
+  target: 'ws://web/websocket',
+  connections: 6,
+  rate: 30,
+} as const;
+
+const backends = ({ byBackend }: LoadReport): number => Object.keys(byBackend).length;
+
+beforeAll(async () => {
+  const env = [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }];
+  await apply(
+    {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
+    },
+    service(namespace, 'web'),
+    ...serverApp({ namespace, name: 'web', says: '$(POD_NAME)', args: ['--delay', '5ms'], container: { env } }),
+    ...clientPod({ namespace, name: 'client' }),
+    ...clientPod({ namespace, name: 'outsider', meshed: false }),
+  );
+  await Promise.all(['web', 'client', 'outsider'].map(app => waitRollout(namespace, app)));
+  await Promise.all(['client', 'outsider'].map(app => waitAnswered(namespace, app)));
+});
+
+afterAll(async () => {
+  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
+});
+
+it('long-lived clients reach new replicas over the connections that they have; without a proxy, and by an open WebSocket, they do not', async () => {
+  const running: Readonly<Record<string, RunningLoad>> = {
+    'one gRPC channel': await startLoad(namespace, 'client', grpc),
+    'one HTTP/1.1 connection': await startLoad(namespace, 'client', http),
+    'six WebSockets': await startLoad(namespace, 'client', webSockets),
+    'one gRPC channel without a proxy': await startLoad(namespace, 'outsider', grpc),
+    'one HTTP/1.1 connection without a proxy': await startLoad(namespace, 'outsider', http),
+  };
+  for (const [what, load] of Object.entries(running))
+    await eventually(`${what} flows`, async () => (await load.report()).answered > 20, { deadlineMs: 30_000 });
+  await kubectl(['scale', 'deployment/web', '-n', namespace, '--replicas=3']);
+  await waitRollout(namespace, 'web');
+  const grown = Date.now();
+  const meshed = ['one gRPC channel', 'one HTTP/1.1 connection'];
+  for (const what of meshed)
+    await eventually(
+      `${what} reaches three replicas`,
+      async () => {
+        const report = await running[what]?.report();
+        return report !== undefined && Object.values(report.byBackend).filter(({ count }) => count > 20).length === 3;
+      },
+      { deadlineMs: 60_000, everyMs: 200 },
+    );
+  console.log(`three replicas have twenty requests each ${Date.now() - grown} ms after the rollout`);
+  for (const [what, load] of Object.entries(running)) {
+    const report = evidence(what, await load.stop());
+    expect(report.failed, `${what}: ${JSON.stringify(report.errors)}`).toBe(0);
+    expect(report.connections, what).toBe(what === 'six WebSockets' ? 6 : 1);
+    expect(backends(report), what).toBe(meshed.includes(what) ? 3 : 1);
+  }
+});
