@@ -24,7 +24,7 @@ pub enum InitError {
     #[error(
         "not permitted to write nftables rules: the init container needs the capability NET_ADMIN \
          (securityContext.capabilities.add: [NET_ADMIN], runAsUser: 0). Where the namespace's Pod Security level forbids it, \
-         label the namespace pod-security.kubernetes.io/enforce=privileged"
+         let the CNI plugin write them: install the chart with cni.enabled=true and annotate the pod or its namespace weft.dev/redirect=cni"
     )]
     NotPermitted,
     /// The kernel refused the rules.

@@ -16,7 +16,9 @@ fn main() {
         Some("role-apply") => apply(&arguments[1..]),
         Some("role-serve") => serve(&arguments[1..]),
         Some("role-connect") => connect(&arguments[1]),
-        Some("--list") => println!("redirects: test"),
+        Some("role-plugin") => plugin(&arguments[1..]),
+        Some("role-validate") => validate(),
+        Some("--list") => println!("redirects: test\nfrom_the_node: test"),
         _ => {
             let uid = Command::new("id").arg("-u").output().expect("id").stdout;
             if uid.trim_ascii() != b"0" {
@@ -25,6 +27,8 @@ fn main() {
             }
             redirects();
             println!("redirects ... ok");
+            from_the_node();
+            println!("from_the_node ... ok");
         }
     }
 }
@@ -67,6 +71,26 @@ fn connect(address: &str) {
         Ok(port)
     });
     println!("{}", answer.unwrap_or_else(|error| format!("{:?}", error.kind())));
+}
+
+/// The CNI plugin as a runtime calls it: outside of the namespace, with its configuration on standard input.
+fn plugin(arguments: &[String]) {
+    let [command, namespace] = arguments else { panic!("a command and a namespace") };
+    let (command, namespace) = (command.clone(), namespace.clone());
+    let invocation = weft_init::cni::Invocation { command, namespace, arguments: String::new() };
+    let answer = weft_init::cni::run(&invocation, std::io::stdin().lock());
+    println!("{}", answer.output);
+    std::process::exit(i32::from(!answer.success));
+}
+
+fn validate() {
+    match weft_init::validate(&weft_init::Options::default(), Duration::from_millis(1_500), "node-7") {
+        Ok(seen) => println!("{seen:?}"),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+    }
 }
 
 /// Two namespaces with a wire between them; gone when dropped.
@@ -126,6 +150,27 @@ impl Pair {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
+    /// The plugin for the pod, with these annotations.
+    fn plugin(&self, command: &str, annotations: &str) -> Result<String, String> {
+        let conf = format!(
+            r#"{{"cniVersion":"1.0.0","name":"pods","type":"weft-cni","prevResult":{{"ips":[]}},"runtimeConfig":{{"io.kubernetes.cri.pod-annotations":{annotations}}}}}"#
+        );
+        let mut command_line = Command::new(std::env::current_exe().unwrap());
+        command_line.args(["role-plugin", command, &format!("/var/run/netns/{}", self.pod)]);
+        let mut running = command_line.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(conf.as_bytes()).unwrap();
+        let output = running.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        if output.status.success() { Ok(text) } else { Err(text) }
+    }
+
+    /// What the validator says in the pod.
+    fn validate(&self, uid: u32) -> Result<String, String> {
+        let output = self.role(&self.pod, uid, "role-validate").output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
     /// Which port answers a connection from the pod.
     fn pod_reaches(&self, uid: u32, address: &str) -> String {
         Self::answer(self.role(&self.pod, uid, "role-connect").arg(address))
@@ -139,6 +184,11 @@ impl Pair {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn nft_do(&self, command: &str) {
+        let nft = ["netns", "exec", &self.pod, "nft"];
+        assert!(Command::new("ip").args(nft).args(command.split(' ')).status().unwrap().success());
     }
 
     fn nft(&self) -> String {
@@ -267,4 +317,50 @@ fn successor(pair: &mut Pair) {
     pair.serve(&pod, &["4140"]);
     let output = early.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "4140", "and reaches the next proxy");
+}
+
+/// The plugin writes the same rules from outside of the pod, and the validator in it sees whether it did.
+fn from_the_node() {
+    let mut pair = Pair::new();
+    let (pod, peer) = (pair.pod.clone(), pair.peer.clone());
+    for (namespace, gateway) in [(&pod, "10.77.0.1"), (&pod, "fd77::1")] {
+        ip(&format!("-n {namespace} route add default via {gateway}"));
+    }
+    let own = || Command::new("nft").args(["list", "ruleset"]).output().unwrap().stdout;
+    let node = own();
+
+    // Without the annotation, and before: no rules, and the validator says where the plugin is missing.
+    pair.plugin("ADD", r#"{"weft.dev/inject":"enabled"}"#).unwrap();
+    assert_eq!(pair.nft(), "");
+    let error = pair.validate(2103).unwrap_err();
+    assert!(error.contains("this pod's traffic is not redirected") && error.contains("on node node-7"), "{error}");
+
+    let rules = "--outbound-port=4140 --inbound-port=4143 --proxy-uid=2102 --skip-outbound-ports=3306";
+    let annotations = format!(r#"{{"weft.dev/redirect-rules":"{rules}"}}"#);
+    let error = pair.plugin("CHECK", &annotations).unwrap_err();
+    assert!(error.contains(r#""code":101"#), "{error}");
+    assert_eq!(pair.plugin("ADD", &annotations).unwrap(), "{\"ips\":[]}\n");
+    assert_eq!(pair.plugin("CHECK", &annotations).unwrap(), "\n");
+    // By hand inside the pod the same comes out.
+    let from_outside = pair.nft();
+    pair.apply(&rules.split(' ').collect::<Vec<_>>()).unwrap();
+    assert_eq!(pair.nft(), from_outside);
+
+    // Both families arrive; for the user of the proxy, who is not redirected, neither does.
+    let seen = pair.validate(2103).unwrap();
+    assert!(seen.contains("192.0.2.1:1 is redirected") && seen.contains("[2001:db8::1]:1 is redirected"), "{seen}");
+    assert!(pair.validate(2102).is_err());
+
+    pair.serve(&pod, &["4143", "8080"]);
+    pair.serve(&peer, &["80", "3306"]);
+    pair.serve(&pod, &["4140"]);
+    assert_eq!(pair.peer_reaches("10.77.0.2:8080"), "4143");
+    assert_eq!(pair.pod_reaches(1000, "10.77.0.1:80"), "4140");
+    assert_eq!(pair.pod_reaches(1000, "10.77.0.1:3306"), "3306");
+
+    // A table out of which somebody has taken something.
+    pair.nft_do("flush chain inet weft output");
+    assert!(pair.plugin("CHECK", &annotations).unwrap_err().contains(r#""code":101"#));
+    assert_eq!(pair.plugin("DEL", &annotations).unwrap(), "\n");
+    assert_eq!(own(), node, "the node's own rules are what they were");
 }

@@ -1,14 +1,16 @@
-//! The proxy's binary: `weft-proxy run | init | await | drain`.
+//! The proxy's binary: `weft-proxy run | init | validate | await | drain`, and on a node `cni-install | cni-ready`; called `weft-cni`, it is the CNI plugin.
 //!
 //! The composition root: the only reader of arguments, environment and signals. Boot reads top to bottom in `run`.
 
 mod application;
+mod cni;
 mod fixed;
 mod gauges;
 mod logging;
 mod run;
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,18 +25,31 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static MALLOC_CONF: &[u8; 53] = b"narenas:1,background_thread:true,dirty_decay_ms:1000\0";
 
-const USAGE: &str = "usage: weft-proxy run | init [flags] | await [address:port [seconds]] | drain";
+const USAGE: &str = "usage: weft-proxy run | init [flags] | validate [flags] | await [address:port [seconds]] | drain | cni | cni-install [--keep] | cni-ready";
+/// Rules that a CNI plugin writes are there before anything of the pod runs; what is slow is the machine.
+const VALIDATE: Duration = Duration::from_secs(10);
 /// Time for the answer of a proxy whose own deadline has come.
 const DRAIN_MORE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let applet = arguments.next().unwrap_or_else(|| "run".to_owned());
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    // Container runtimes call a plugin without arguments, by the name of its file.
+    let applet = match Path::new(&program).file_name() {
+        Some(name) if name == weft_init::cni::PLUGIN => "cni".to_owned(),
+        _ => arguments.next().unwrap_or_else(|| "run".to_owned()),
+    };
+    if applet == "cni" {
+        return cni::plugin();
+    }
     let result = match applet.as_str() {
         "run" => run::run(),
         "init" => init(arguments),
+        "validate" => validate(arguments),
         "await" => wait(arguments),
         "drain" => drain(arguments),
+        "cni-install" => cni::install(arguments),
+        "cni-ready" => cni::ready(arguments),
         _ => Err(anyhow::anyhow!("unknown applet {applet:?}; {USAGE}")),
     };
     match result {
@@ -55,6 +70,16 @@ fn init(arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     }
     if applied.ipv6_dropped {
         println!("inbound IPv6 TCP is dropped");
+    }
+    Ok(())
+}
+
+/// Sees that the rules are there which `init` with the same flags would have written.
+fn validate(arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let options = weft_init::Options::parse(arguments)?;
+    let node = std::env::var("WEFT_NODE_NAME").unwrap_or_else(|_| "(unknown)".to_owned());
+    for seen in weft_init::validate(&options, VALIDATE, &node)? {
+        println!("{seen}");
     }
     Ok(())
 }
