@@ -84,6 +84,11 @@ export const proxySchema = Type.Object(
         'What the proxy is in its pod: a native sidecar (an init container that goes on running), or an ordinary container. Auto is Native where the cluster has them (Kubernetes 1.29 or later). The annotation weft.dev/proxy-enable-native-sidecar of a pod or a namespace wins over it.',
       default: 'Auto',
     }),
+    redirect: StringEnum(['Init', 'CNI'], {
+      description:
+        'Who writes the redirect rules of a pod: an init container of it, which needs the capability NET_ADMIN (Init), or the CNI plugin of its node (CNI), so that pods fit namespaces with Pod Security level `baseline` or `restricted`; the chart installs that with cni.enabled=true. The annotation weft.dev/redirect (`init`, `cni`) of a pod or a namespace wins over it.',
+      default: 'Init',
+    }),
     drainTimeout: Duration({
       description: 'How long a proxy that shuts down lets requests in flight finish.',
       default: '30s',

@@ -7,6 +7,8 @@ export const DEFAULT_MESH = 'default';
 export const MESH_LABEL = 'weft.dev/mesh';
 /** Pod label: name of the mesh whose proxy the pod carries; an endpoint is meshed if and only if it is there. */
 export const PROXY_LABEL = 'weft.dev/proxy';
+/** Pod annotation that the CNI plugin reads: the flags of `weft-proxy init`, with one space between. Injection writes it. */
+export const REDIRECT_RULES = 'weft.dev/redirect-rules';
 export const INJECT = 'weft.dev/inject';
 export const LINKERD_INJECT = 'linkerd.io/inject';
 
@@ -23,7 +25,8 @@ export type SettingName =
   | 'proxy-memory-limit'
   | 'access-log'
   | 'forwarded-for'
-  | 'proxy-enable-native-sidecar';
+  | 'proxy-enable-native-sidecar'
+  | 'redirect';
 
 /** The value of a setting among an object's annotations; our own spelling wins. */
 export function setting(annotations: Readonly<Record<string, string>>, name: SettingName): string | undefined {

@@ -191,6 +191,24 @@ test.each([
   expect(found?.remedy).not.toBe('');
 });
 
+test('the CNI plugin is asked for where pods need it, node by node', () => {
+  const named = 'every node whose pods need the CNI plugin has it';
+  const needs = (name: string, node: string, phase = 'Running') =>
+    aPod(name, { node, phase, annotations: { 'weft.dev/redirect-rules': '--proxy-uid 2102' } });
+  const plugin = (node: string, ready: boolean) =>
+    aPod(`weft-cni-${node}`, { node, ready, meshed: false, labels: { 'app.kubernetes.io/name': 'weft-cni' } });
+  const found = (...objects: object[]) =>
+    checkAnswer(ports({ objects: [aMesh, ...objects] })).checks.find(({ name }) => name === named);
+  expect(found(aPod('a', { node: 'n1' }), needs('done', 'n1', 'Succeeded'), needs('unscheduled', ''))).toBeUndefined();
+  expect(found(needs('a', 'n1', 'Pending'), plugin('n1', true))).toMatchObject({ result: 'ok' });
+  const pods = [needs('a', 'n1'), needs('b', 'n2', 'Pending'), needs('c', 'n3'), aPod('d', { node: 'n4' })];
+  expect(found(...pods, plugin('n1', true), plugin('n2', false))).toMatchObject({
+    result: 'error',
+    message: 'n2, n3',
+    remedy: expect.stringContaining('cni.enabled=true'),
+  });
+});
+
 test('a long list is cut, and says how much is missing', () => {
   const proxies = Array.from({ length: 7 }, (_, index) => aProxy(`p${index}`, { silent: true }));
   const found = checkAnswer(ports({ proxies })).checks.find(({ name }) => name === 'every connected proxy answers');

@@ -1,4 +1,5 @@
 import type { Check, CheckAnswer } from '../contract/index.ts';
+import { REDIRECT_RULES } from '../kernel/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
 import { skewed } from './certs.ts';
 import { summarise } from './proxies.ts';
@@ -17,6 +18,7 @@ export function checkAnswer(ports: CheckPorts): CheckAnswer {
     objectCheck(ports),
     ...proxyChecks(ports),
     injectionCheck(ports),
+    ...pluginCheck(ports),
   ];
   return { version: ports.version, replica: ports.replica, ready: ports.readiness.ready, checks };
 }
@@ -108,6 +110,29 @@ function injectionCheck({ snapshot }: CheckPorts): Check {
     message: some(missed.map(({ meta }) => `${meta.namespace}/${meta.name}`)),
     remedy: 'restart these pods: kubectl rollout restart',
   });
+}
+
+/** Nodes with pods whose rules the CNI plugin writes, where it is not ready; nobody asks where no pod wants it. */
+function pluginCheck({ snapshot }: CheckPorts): Check[] {
+  const pods = [...snapshot().pods.values()];
+  const isPlugin = (pod: (typeof pods)[number]) => pod.meta.labels['app.kubernetes.io/name'] === 'weft-cni';
+  const covered = new Set(pods.filter(pod => isPlugin(pod) && pod.ready).map(({ node }) => node));
+  const wanted = pods.filter(
+    pod =>
+      isMeshed(pod) &&
+      pod.meta.annotations[REDIRECT_RULES] !== undefined &&
+      pod.node !== '' &&
+      (pod.phase === 'Pending' || isRunning(pod)),
+  );
+  if (wanted.length === 0) return [];
+  const missing = [...new Set(wanted.map(({ node }) => node))].filter(node => !covered.has(node)).toSorted();
+  return [
+    verdict('every node whose pods need the CNI plugin has it', missing.length === 0 ? 'ok' : 'error', {
+      message: some(missing),
+      remedy:
+        'no meshed pod starts there: install the chart with cni.enabled=true, or see kubectl -n weft-system get pods -l app.kubernetes.io/name=weft-cni -o wide',
+    }),
+  ];
 }
 
 /** Undefined: the object does not say. */

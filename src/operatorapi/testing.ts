@@ -46,9 +46,25 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
 
 export function aPod(
   name: string,
-  changes: { ip?: string; meshed?: boolean; labels?: Record<string, string>; phase?: string } = {},
+  changes: {
+    ip?: string;
+    meshed?: boolean;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    node?: string;
+    phase?: string;
+    ready?: boolean;
+  } = {},
 ): object {
-  const { ip = '10.0.0.1', meshed = true, labels = {}, phase = 'Running' } = changes;
+  const {
+    ip = '10.0.0.1',
+    meshed = true,
+    labels = {},
+    annotations = {},
+    node,
+    phase = 'Running',
+    ready = true,
+  } = changes;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -57,9 +73,10 @@ export function aPod(
       namespace: 'demo',
       uid: `uid-${name}`,
       labels: { ...labels, ...(meshed ? { 'weft.dev/proxy': 'default' } : {}) },
+      annotations,
     },
-    spec: { containers: [{ name: 'app' }], serviceAccountName: 'default' },
-    status: { phase, podIPs: [{ ip }], conditions: [{ type: 'Ready', status: 'True' }] },
+    spec: { containers: [{ name: 'app' }], serviceAccountName: 'default', nodeName: node },
+    status: { phase, podIPs: [{ ip }], conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
   };
 }
 

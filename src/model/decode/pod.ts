@@ -5,7 +5,7 @@ import { isTcp, type Json, record, records, text, textMap, whole, word } from '.
 
 const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
 /** The containers that injection adds; their ports and probes are not the application's. */
-const OWN_CONTAINERS = new Set(['weft-init', 'weft-proxy']);
+const OWN_CONTAINERS = new Set(['weft-init', 'weft-validate', 'weft-proxy']);
 
 export function decodePod({ key, meta }: Identified, raw: unknown): PodFacts {
   const metadata = record(record(raw)['metadata']);

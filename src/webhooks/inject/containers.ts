@@ -12,6 +12,8 @@ import {
   TRUST_CONFIG_MAP,
   TRUST_DIRECTORY,
   TRUST_VOLUME,
+  VALIDATE_CONTAINER,
+  VALIDATE_UID,
 } from './names.ts';
 import type { ProxySettings } from './settings.ts';
 
@@ -32,28 +34,41 @@ const PROXY_BINARY = '/weft-proxy';
 /** Longest stay of the kubelet's token; it is renewed in place well before, and the proxy reads it anew. */
 const TOKEN_SECONDS = 3_600;
 
-export function initContainer(input: ContainerInput): Readonly<Record<string, unknown>> {
-  const { settings } = input;
+/** What is redirected, as `weft-proxy init` takes it. */
+function redirectFlags({ skipInboundPorts, skipOutboundPorts }: ProxySettings): readonly string[] {
   const optional = (flag: string, value: string): readonly string[] => (value === '' ? [] : [flag, value]);
+  return [
+    '--outbound-port',
+    String(OUTBOUND_PORT),
+    '--inbound-port',
+    String(INBOUND_PORT),
+    '--proxy-uid',
+    String(PROXY_UID),
+    ...optional('--skip-inbound-ports', skipInboundPorts),
+    ...optional('--skip-outbound-ports', skipOutboundPorts),
+  ];
+}
+
+/** The same for the CNI plugin of the node, as an annotation of the pod. */
+export function redirectRules(settings: ProxySettings): string {
+  return redirectFlags(settings).join(' ');
+}
+
+/** Comes before the proxy: writes the redirect rules, or sees that the CNI plugin of the node has written them. */
+export function firstContainer(input: ContainerInput): Readonly<Record<string, unknown>> {
+  const { settings } = input;
+  const { byPlugin } = settings;
+  const node = { name: 'WEFT_NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } };
   return {
-    name: INIT_CONTAINER,
+    name: byPlugin ? VALIDATE_CONTAINER : INIT_CONTAINER,
     image: input.image,
     imagePullPolicy: input.imagePullPolicy,
-    args: [
-      'init',
-      '--outbound-port',
-      String(OUTBOUND_PORT),
-      '--inbound-port',
-      String(INBOUND_PORT),
-      '--proxy-uid',
-      String(PROXY_UID),
-      ...optional('--skip-inbound-ports', settings.skipInboundPorts),
-      ...optional('--skip-outbound-ports', settings.skipOutboundPorts),
-    ],
+    args: [byPlugin ? 'validate' : 'init', ...redirectFlags(settings)],
+    ...(byPlugin ? { env: [node] } : {}),
     // The same as the proxy's: namespaces with quotas want a figure on every container, and a pod asks for the larger of the two only.
     resources: settings.resources,
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: confined(0, { add: ['NET_ADMIN'] }),
+    securityContext: byPlugin ? confined(VALIDATE_UID) : confined(0, { add: ['NET_ADMIN'] }),
   };
 }
 

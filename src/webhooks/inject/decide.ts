@@ -1,6 +1,7 @@
 // Whether a pod gets a proxy: an ordered list of small questions, of which the first that objects gives the reason.
 import { INJECT, LINKERD_INJECT } from '../../kernel/index.ts';
-import { PROXY_CONTAINER, PROXY_UID } from './names.ts';
+import { INIT_CONTAINER, PROXY_CONTAINER, PROXY_UID } from './names.ts';
+import type { ProxySettings } from './settings.ts';
 import { type PodObject, type StringMap, allContainers } from './pod.ts';
 
 /** Closed list; shown to users and counted. */
@@ -78,6 +79,27 @@ export function uidWarnings(pod: PodObject): readonly string[] {
       container =>
         `container ${container.name ?? ''} runs as user ${PROXY_UID}, which is the proxy's: what it sends bypasses the mesh; use another runAsUser`,
     );
+}
+
+/** What the way in which the rules are written means for this pod. */
+export function redirectWarnings(
+  pod: PodObject,
+  namespace: Labelled,
+  { byPlugin, nativeSidecar }: ProxySettings,
+): readonly string[] {
+  const level = namespace.labels['pod-security.kubernetes.io/enforce'];
+  if (!byPlugin && (level === 'baseline' || level === 'restricted'))
+    return [
+      `the namespace has Pod Security level ${level}, which forbids NET_ADMIN to ${INIT_CONTAINER}; annotate it weft.dev/redirect=cni, so that the CNI plugin of the node writes the rules`,
+    ];
+  const early = (pod.spec?.initContainers ?? []).filter(
+    container => container.restartPolicy !== 'Always' && container.securityContext?.runAsUser !== PROXY_UID,
+  );
+  if (byPlugin && !nativeSidecar && early.length > 0)
+    return [
+      `init containers (${early.map(({ name }) => name ?? '').join(', ')}) have no TCP: the rules of the CNI plugin are there before the proxy is an ordinary container; use native sidecars, or weft.dev/skip-outbound-ports`,
+    ];
+  return [];
 }
 
 /** The pod before the namespace; our own key before Linkerd's; an annotation before a label. */

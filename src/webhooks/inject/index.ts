@@ -2,11 +2,19 @@
  * Injection: a pure function from a pod and its surroundings to a JSON patch. Applied to its own result it gives no patch.
  */
 import type { MeshConfigSpec } from '../../api/index.ts';
-import { PROXY_LABEL } from '../../kernel/index.ts';
+import { PROXY_LABEL, REDIRECT_RULES } from '../../kernel/index.ts';
 import { type JsonPatch, pointer } from '../json-patch.ts';
-import { type ContainerInput, initContainer, proxyContainer, volumes } from './containers.ts';
-import { type DecideOptions, type Labelled, type SkipReason, skipReason, skipWarnings, uidWarnings } from './decide.ts';
-import { INIT_CONTAINER, INJECTED_VERSION, PROXY_CONTAINER } from './names.ts';
+import { type ContainerInput, firstContainer, proxyContainer, redirectRules, volumes } from './containers.ts';
+import {
+  type DecideOptions,
+  type Labelled,
+  redirectWarnings,
+  type SkipReason,
+  skipReason,
+  skipWarnings,
+  uidWarnings,
+} from './decide.ts';
+import { INIT_CONTAINER, INJECTED_VERSION, PROXY_CONTAINER, VALIDATE_CONTAINER } from './names.ts';
 import type { PodObject, PodSpec, StringMap } from './pod.ts';
 import { probePatches } from './probes.ts';
 import { proxySettings } from './settings.ts';
@@ -51,6 +59,7 @@ export function inject(pod: PodObject, namespace: Labelled, mesh: MeshForInjecti
     { pod: annotations, namespace: namespace.annotations, mesh: mesh.spec, nativeSidecars: options.nativeSidecar },
     warnings,
   );
+  warnings.push(...redirectWarnings(pod, namespace, settings));
   const input: ContainerInput = {
     ...(mesh.spec.proxy.image === ''
       ? { image: options.proxyImage, imagePullPolicy: options.imagePullPolicy }
@@ -66,6 +75,8 @@ export function inject(pod: PodObject, namespace: Labelled, mesh: MeshForInjecti
     ...mapPatches(pod, 'labels', { [PROXY_LABEL]: mesh.name }),
     ...mapPatches(pod, 'annotations', {
       [INJECTED_VERSION]: options.version,
+      // Whatever the pod says itself: what is left out by it would go round the mesh.
+      ...(settings.byPlugin ? { [REDIRECT_RULES]: redirectRules(settings) } : {}),
       ...(settings.nativeSidecar ? {} : defaultContainer(pod)),
     }),
     ...volumePatches(pod.spec ?? {}),
@@ -75,26 +86,27 @@ export function inject(pod: PodObject, namespace: Labelled, mesh: MeshForInjecti
 }
 
 function isOurs(pod: PodObject): boolean {
-  return (pod.spec?.initContainers ?? []).some(container => container.name === INIT_CONTAINER);
+  return (pod.spec?.initContainers ?? []).some(({ name }) => name === INIT_CONTAINER || name === VALIDATE_CONTAINER);
 }
 
 /** In front of the user's init containers, which then have a network like the application's. */
 function sidecarPatches(spec: PodSpec, input: ContainerInput): readonly JsonPatch[] {
   const path = pointer('spec', 'initContainers');
-  const ours = [initContainer(input), proxyContainer(input)];
+  const ours = [firstContainer(input), proxyContainer(input)];
   if (isEmpty(spec.initContainers)) return [{ op: 'add', path, value: ours }];
   return ours.map((value, index) => ({ op: 'add', path: `${path}/${index}`, value }));
 }
 
 /**
- * Behind the user's init containers, which run before the proxy does and so must not be redirected to it; and in front of the user's
- * containers, because the kubelet starts them in order.
+ * The rules are written behind the user's init containers, which run before the proxy does and so must not be redirected to it. Those of the CNI plugin are
+ * there from the beginning: what is missing of them should be known first. The proxy stands in front of the user's containers, because the kubelet starts
+ * them in order.
  */
 function plainPatches(spec: PodSpec, input: ContainerInput): readonly JsonPatch[] {
   const path = pointer('spec', 'initContainers');
   const init: JsonPatch = isEmpty(spec.initContainers)
-    ? { op: 'add', path, value: [initContainer(input)] }
-    : { op: 'add', path: `${path}/-`, value: initContainer(input) };
+    ? { op: 'add', path, value: [firstContainer(input)] }
+    : { op: 'add', path: `${path}/${input.settings.byPlugin ? '0' : '-'}`, value: firstContainer(input) };
   return [init, { op: 'add', path: pointer('spec', 'containers', 0), value: proxyContainer(input) }];
 }
 

@@ -21,6 +21,8 @@ export interface ProxySettings {
   readonly resources: { readonly requests: StringMap; readonly limits: StringMap };
   readonly drainSeconds: number;
   readonly nativeSidecar: boolean;
+  /** The CNI plugin of the node writes the rules, not an init container. */
+  readonly byPlugin: boolean;
 }
 
 export interface SettingsSource {
@@ -70,6 +72,9 @@ export function proxySettings(source: SettingsSource, warnings: string[]): Proxy
       proxy.logLevel,
     resources: { requests: atMost(requests, limits), limits },
     nativeSidecar: source.nativeSidecars && native(source, read),
+    byPlugin:
+      (read('redirect', text => text === 'init' || text === 'cni', 'init or cni') ?? proxy.redirect.toLowerCase()) ===
+      'cni',
     drainSeconds: Math.ceil((parseDurationMs(proxy.drainTimeout) ?? 30_000) / 1_000),
   };
 }
