@@ -7,6 +7,7 @@ const chart = join(import.meta.dirname, '../../charts/weft');
 test.each([
   { name: 'the default values', args: [] },
   { name: 'the HA profile', args: ['-f', join(chart, 'values-ha.yaml')] },
+  { name: 'the CNI plugin', args: ['--set=cni.enabled=true'] },
 ])('helm lint accepts $name', async ({ args }) => {
   expect(await helmLint(...args)).toContain('0 chart(s) failed');
 });
@@ -50,8 +51,85 @@ test('every value that a pod can have reaches the pod', async () => {
   });
 });
 
+test('without being asked for there is no CNI plugin', async () => {
+  const names = (await render()).map(({ metadata }) => metadata.name);
+  expect(names).toContain('weft-operator');
+  expect(names).not.toContain('weft-cni');
+});
+
+test('the CNI plugin has no capability, no token and no right, and comes before pods need it', async () => {
+  const objects = await render('--set=cni.enabled=true');
+  const subjects = objects.filter(({ kind }) => kind.endsWith('RoleBinding')).map(object => JSON.stringify(object));
+  expect(subjects.length).toBeGreaterThan(0);
+  expect(subjects.filter(binding => binding.includes('weft-cni'))).toEqual([]);
+  expect(find(objects, 'ServiceAccount', 'weft-cni')).toMatchObject({ automountServiceAccountToken: false });
+  const daemonSet = find(objects, 'DaemonSet', 'weft-cni');
+  expect(daemonSet).toMatchObject({
+    metadata: { namespace: 'weft-system', labels: { 'app.kubernetes.io/name': 'weft-cni' } },
+    spec: {
+      updateStrategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      template: {
+        metadata: { annotations: { 'weft.dev/inject': 'disabled' } },
+        spec: {
+          automountServiceAccountToken: false,
+          hostNetwork: true,
+          priorityClassName: 'system-node-critical',
+          tolerations: [{ operator: 'Exists' }],
+          containers: [
+            {
+              image: 'localhost/weft-proxy:0.1.0',
+              args: ['cni-install'],
+              securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+            },
+          ],
+        },
+      },
+    },
+  });
+});
+
+test('every value that a pod of the CNI plugin can have reaches it', async () => {
+  const objects = await render(
+    '--set=cni.enabled=true,cni.binDir=/var/lib/cni/bin,cni.confDir=/var/lib/cni/conf,cni.keepOnExit=true',
+    '--set-json=cni.tolerations=[{"key":"a","operator":"Exists"}]',
+    '--set-json=cni.affinity={"nodeAffinity":{}}',
+    '--set-json=imagePullSecrets=[{"name":"pull"}]',
+    '--set=cni.nodeSelector.disk=ssd,cni.priorityClassName=mine,cni.terminationGracePeriodSeconds=7,cni.resources.limits.cpu=2',
+    '--set=cni.podLabels.team=mesh,cni.podAnnotations.note=x,cni.securityContext.privileged=true',
+    '--set=cni.labels.a=b,cni.annotations.c=d,cni.serviceAccount.annotations.e=f,cni.updateStrategy.rollingUpdate.maxSurge=0',
+    '--set=proxy.image.tag=abc,proxy.image.pullPolicy=Always',
+  );
+  expect(find(objects, 'ServiceAccount', 'weft-cni').metadata.annotations).toEqual({ e: 'f' });
+  const daemonSet = find(objects, 'DaemonSet', 'weft-cni');
+  expect(daemonSet.metadata).toMatchObject({ labels: { a: 'b' }, annotations: { c: 'd' } });
+  expect(daemonSet['spec']).toMatchObject({
+    updateStrategy: { rollingUpdate: { maxSurge: 0 } },
+    template: {
+      metadata: { labels: { team: 'mesh' }, annotations: { note: 'x' } },
+      spec: {
+        tolerations: [{ key: 'a', operator: 'Exists' }],
+        affinity: { nodeAffinity: {} },
+        imagePullSecrets: [{ name: 'pull' }],
+        nodeSelector: { disk: 'ssd', 'kubernetes.io/os': 'linux' },
+        priorityClassName: 'mine',
+        terminationGracePeriodSeconds: 7,
+        containers: [
+          {
+            image: 'localhost/weft-proxy:abc',
+            imagePullPolicy: 'Always',
+            args: ['cni-install', '--keep'],
+            resources: { limits: { cpu: 2 } },
+            securityContext: { privileged: true },
+          },
+        ],
+        volumes: [{ hostPath: { path: '/var/lib/cni/bin' } }, { hostPath: { path: '/var/lib/cni/conf' } }],
+      },
+    },
+  });
+});
+
 test('common labels and annotations are on every object', async () => {
-  const objects = await render('--set=commonLabels.team=mesh,commonAnnotations.note=x');
+  const objects = await render('--set=cni.enabled=true,commonLabels.team=mesh,commonAnnotations.note=x');
   expect(objects.length).toBeGreaterThan(10);
   for (const { metadata } of objects) {
     expect(metadata).toMatchObject({ labels: { team: 'mesh' }, annotations: { note: 'x' } });
@@ -121,6 +199,7 @@ test('the definition that Helm applies first says who owns it', async () => {
 test.each([
   { name: 'another namespace', args: ['--namespace', 'mesh'], want: 'add --namespace weft-system' },
   { name: 'a misspelt value', args: ['--set=operator.replica=3'], want: 'replica' },
+  { name: 'a folder without its path', args: ['--set=cni.enabled=true,cni.binDir=opt/cni'], want: 'binDir' },
   { name: 'a wrong type', args: ['--set=operator.replicas=many'], want: 'operator' },
   {
     name: 'an unknown failure policy',

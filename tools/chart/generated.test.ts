@@ -23,6 +23,16 @@ test('kustomize builds the objects that Helm renders with default values, and th
   expect(Object.fromEntries(labels(fromKustomize))).toEqual(Object.fromEntries(labels(fromHelm)));
 });
 
+test('kustomize builds the CNI plugin that Helm renders when asked', async () => {
+  const fromHelm = byName(manifests(await helmTemplate('--set=cni.enabled=true')).map(withoutHelm));
+  const fromKustomize = byName(await kustomize('config/cni'));
+  expect([...fromKustomize.keys()].toSorted()).toEqual([
+    'apps/v1 DaemonSet weft-system/weft-cni',
+    'v1 ServiceAccount weft-system/weft-cni',
+  ]);
+  for (const [name, object] of fromKustomize) expect(object).toEqual(fromHelm.get(name));
+});
+
 test('a value without a description is refused, and its place is named', () => {
   expect(() => readValues('a:\n  # -- Told.\n  b: 1\n  c: 2\n')).toThrow('a.c has no description');
 });

@@ -25,6 +25,18 @@ export async function kustomizeFiles(): Promise<Generated> {
   return { files, owns: ['config/default'] };
 }
 
+/** config/cni: the CNI plugin, for those who want it beside config/default. */
+export async function kustomizeCni(): Promise<Generated> {
+  const objects = manifests(await helmTemplate('--set=cni.enabled=true'))
+    .filter(({ metadata }) => metadata.name === 'weft-cni')
+    .map(withoutHelm);
+  const files = new Map([
+    ['config/cni/cni.yaml', header + objects.map(print).join('---\n')],
+    ['config/cni/kustomization.yaml', header + print(kustomizationOf(['cni.yaml']))],
+  ]);
+  return { files, owns: ['config/cni'] };
+}
+
 /** config/crd: the definitions again, because kustomize reads no file outside of its own folder. */
 export async function kustomizeCrds(): Promise<Generated> {
   const source = join(import.meta.dirname, '../../crds');

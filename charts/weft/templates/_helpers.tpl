@@ -1,7 +1,6 @@
 {{/* Names are fixed: proxies, certificates and roles name them. One control plane per cluster, many meshes in it. */}}
 
 {{- define "weft.labels" -}}
-app.kubernetes.io/name: weft-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: weft
@@ -15,14 +14,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/name: weft-operator
 {{- end }}
 
-{{/* metadata of an object: dict "root" $ "name" "..." ["namespaced" true] ["labels" {}] ["annotations" {}] */}}
+{{/* metadata of an object: dict "root" $ "name" "..." ["namespaced" true] ["labels" {}] ["annotations" {}] ["component" "weft-operator"] */}}
 {{- define "weft.metadata" -}}
 name: {{ .name }}
 {{- if .namespaced }}
 namespace: {{ .root.Release.Namespace }}
 {{- end }}
 labels:
-  {{- merge (dict) (.labels | default dict) (fromYaml (include "weft.labels" .root)) | toYaml | nindent 2 }}
+  {{- merge (dict) (.labels | default dict) (fromYaml (include "weft.labels" .root)) (dict "app.kubernetes.io/name" (.component | default "weft-operator")) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
