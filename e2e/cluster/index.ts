@@ -24,3 +24,8 @@ export function kubeconfigPath(name: string): string {
 export function logFolder(name: string): string {
   return clusterPaths(name).log;
 }
+
+/** The node's folders of CNI plugins and of their configuration, as its container runtime has them. */
+export function cniFolders(name: string): Readonly<Record<'programs' | 'configurations', string>> {
+  return clusterPaths(name).cni;
+}

@@ -1,19 +1,23 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { clusterNetwork, dnsServiceAddress, dualStack, outsideAddress, podBridge, podNetwork } from './addresses.ts';
 import type { ClusterPaths } from './paths.ts';
+
+/** Where Debian's packages put the plugins. */
+const cniPlugins = '/usr/lib/cni';
 
 /** Path inside the node's mount namespace. */
 export const containerdSocket = '/run/containerd/containerd.sock';
 
 /** Configuration files of containerd, the CNI plugins, kubelet and kube-proxy. */
 export async function writeNodeConfig(paths: ClusterPaths): Promise<void> {
-  const cniFolder = join(paths.config, 'cni');
-  await mkdir(cniFolder, { recursive: true });
+  const { programs, configurations } = paths.cni;
+  for (const folder of [programs, configurations]) await mkdir(folder, { recursive: true });
   await Promise.all([
-    writeFile(join(paths.config, 'containerd.toml'), containerdConfig(cniFolder)),
-    writeFile(join(cniFolder, '10-bridge.conflist'), JSON.stringify(cniConfig, null, 2)),
+    ...(await readdir(cniPlugins)).map(name => symlink(join(cniPlugins, name), join(programs, name))),
+    writeFile(join(paths.config, 'containerd.toml'), containerdConfig(paths)),
+    writeFile(join(configurations, '10-bridge.conflist'), JSON.stringify(cniConfig, null, 2)),
     writeFile(join(paths.config, 'resolv.conf'), `nameserver ${outsideAddress.ipv4}\n`),
     writeFile(join(paths.config, 'kubelet.yaml'), stringify(kubeletConfig(paths))),
     writeFile(join(paths.config, 'kube-proxy.yaml'), stringify(kubeProxyConfig(paths))),
@@ -21,7 +25,7 @@ export async function writeNodeConfig(paths: ClusterPaths): Promise<void> {
 }
 
 // restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE refuses the score of a sandbox, and runc then fails obscurely.
-function containerdConfig(cniFolder: string): string {
+function containerdConfig({ cni }: ClusterPaths): string {
   return `version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -34,8 +38,8 @@ path = "/var/lib/containerd/opt"
 sandbox_image = "localhost/pause:1"
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
-conf_dir = "${cniFolder}"
+bin_dir = "${cni.programs}"
+conf_dir = "${cni.configurations}"
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "overlayfs"
 default_runtime_name = "runc"

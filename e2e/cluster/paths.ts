@@ -15,6 +15,8 @@ export interface ClusterPaths {
   certificates: string;
   config: string;
   data: string;
+  /** Plugins of the container runtime, and their configuration: the node's own, because pods may change them. */
+  cni: Readonly<Record<'programs' | 'configurations', string>>;
   /** Kept by `down`, emptied by `up`. */
   log: string;
   /** Links to programs for `bin/node-exec`. */
@@ -41,6 +43,7 @@ export function clusterPaths(name: string): ClusterPaths {
     certificates: join(folder, 'certificates'),
     config: join(folder, 'config'),
     data: join(folder, 'data'),
+    cni: { programs: join(folder, 'cni/bin'), configurations: join(folder, 'cni/conf') },
     log: join(folder, 'log'),
     bin: join(folder, 'bin'),
     holderPid: { node: join(folder, 'node.pid'), outside: join(folder, 'outside.pid') },
