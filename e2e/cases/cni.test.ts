@@ -216,6 +216,49 @@ describe('the CNI plugin', () => {
     }
   });
 
+  it('makes no network for a pod whose rules it cannot read, and says so where people look', async () => {
+    await apply(pod('unreadable', { 'weft.dev/inject': 'disabled', 'weft.dev/redirect-rules': '--table=filter' }));
+    const of = ['--field-selector', 'involvedObject.name=unreadable', '-o', 'jsonpath={.items[*].message}'];
+    const events = ['get', 'events', '-n', strict, ...of];
+    await eventually('an event names the annotation', async () => (await kubectl(events)).includes('redirect-rules'), {
+      deadlineMs: 60_000,
+      everyMs: 500,
+    });
+    expect(await kubectl(events)).toContain(`pod ${strict}/unreadable: the annotation weft.dev/redirect-rules`);
+    expect((await podState(strict, 'app=unreadable')).containers['app']?.id).toBe('');
+    await kubectl(['delete', 'pod', 'unreadable', '-n', strict, '--wait=true'], { timeoutMs: 60_000 });
+  });
+
+  it('is never absent while its DaemonSet is updated', async () => {
+    const owner = async (): Promise<string | undefined> => {
+      const { plugins } = JSON.parse((await node()).configuration) as { plugins: { installedBy?: string }[] };
+      return plugins.at(-1)?.installedBy;
+    };
+    const old = await owner();
+    await kubectl(['rollout', 'restart', 'daemonset/weft-cni', '-n', 'weft-system']);
+    let over = false;
+    const settled = (async () => {
+      const status = ['rollout', 'status', 'daemonset/weft-cni', '-n', 'weft-system', '--timeout=120s'];
+      await kubectl(status, { timeoutMs: 130_000 });
+      const pods = ['get', 'pods', '-n', 'weft-system', '-l', 'app.kubernetes.io/name=weft-cni', '-o', 'name'];
+      const isAlone = async () => (await kubectl(pods)).trim().split('\n').length === 1;
+      await eventually('the old pod has gone', isAlone, { deadlineMs: 60_000, everyMs: 250 });
+    })().finally(() => {
+      over = true;
+    });
+    const owners = new Set<string | undefined>();
+    const look = async () => {
+      owners.add(await owner());
+      return over;
+    };
+    await eventually('the update is over', look, { deadlineMs: 200_000, everyMs: 20 });
+    await settled;
+    owners.add(await owner());
+    expect((await node()).plugins).toContain('weft-cni');
+    expect(old).toMatch(/^[0-9a-f-]{36}$/);
+    expect([owners.size, owners.has(old), owners.has(undefined)]).toEqual([2, true, false]);
+  });
+
   it('comes back when the configuration of the node is written anew', async () => {
     await writeFile(conflist, before.configuration);
     await eventually('the entry is there again', async () => (await node()).configuration.includes('weft-cni'), {
