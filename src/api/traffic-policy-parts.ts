@@ -264,12 +264,14 @@ export const Faults = Type.Array(
           maxItems: 16,
         }),
       ),
-      percent: Type.Integer({
-        description: 'Share of these requests.',
-        minimum: 0,
-        maximum: 100,
-        default: 100,
-      }),
+      percent: percent('Share of these requests. Default 100.'),
+      permille: Type.Optional(
+        Type.Integer({
+          description: 'The same in thousandths, for less than one in a hundred. Not beside percent.',
+          minimum: 0,
+          maximum: 1_000,
+        }),
+      ),
       delay: duration('Before the request goes on; at most 1m.'),
       abort: Type.Optional(
         Type.Object(

@@ -38,11 +38,16 @@ export const REASONS = {
   NestedSplit: 'A backend is the root of another split; its share goes to its own endpoints and is not split again.',
   ServerNotFound: 'The Server that the authorization names does not exist (yet).',
   ClusterNetworksAssumed: 'An empty list of networks means the cluster networks of the mesh, not everywhere.',
+  NoKeyInBytes:
+    'Requests are told apart by a header or a cookie, and a port of the Service carries bytes that have neither.',
   MeshNotFound: 'The MeshConfig that is named does not exist.',
   InvalidSetting: 'An annotation has a value that cannot be read; the safe choice is in force instead.',
+  DoneAnotherWay: 'An annotation of Linkerd asks for something that is done in another way here; the message says how.',
 
   // Conditions that do not hold (yet).
   NotAccepted: 'The object is not accepted, so this was not looked at.',
+  TooLarge:
+    'What is derived from the object is more than a proxy takes in one message, so it was not sent and what was in force before stays.',
   Pending: 'Proxies have not acknowledged the newest generation yet.',
 } as const;
 

@@ -1,6 +1,7 @@
 import { GRPC_CODES } from '../../api/index.ts';
 import { parseDurationMs, type Problem } from '../../kernel/index.ts';
 import type { Ejection, Retry, ServiceFacts, SuccessRate, Timeouts } from '../../model/index.ts';
+import type { Reason } from '../reasons.ts';
 import { retryOf } from './retry.ts';
 import type { Traffic, TrafficBalancing } from './traffic-policy.ts';
 
@@ -23,6 +24,10 @@ const STATUS = /^(5xx|gateway-error|[1-5][0-9][0-9](-[1-5][0-9][0-9])?)$/;
 const BALANCER = 'balancer.linkerd.io/failure-accrual';
 const SUCCESS_RATE = 'balancer.alpha.linkerd.io/failure-accrual-success-rate';
 
+const ALPHA = 'balancer.alpha.linkerd.io';
+/** The longest pause that a proxy believes of a server. */
+const LONGEST_PAUSE_MS = 300_000;
+
 class Annotations {
   readonly #service: ServiceFacts;
   readonly #problems: Problem[] = [];
@@ -35,6 +40,7 @@ class Annotations {
     const timeouts = this.#timeouts();
     const retry = this.#retry(timeouts);
     const balancing = this.#balancing();
+    this.#otherWays();
     const { namespace, name } = this.#service.meta;
     const policy = {
       policy: { group: '', kind: 'service', namespace, name, port: 0 },
@@ -130,6 +136,43 @@ class Annotations {
     };
   }
 
+  /** What proxies do whatever is said, or do by other means. */
+  #otherWays(): void {
+    const jitter = `${BALANCER}-consecutive-jitter-ratio`;
+    if (this.#text(jitter) !== undefined)
+      this.#another(
+        jitter,
+        'pauses have no jitter: every proxy leaves endpoints out by what it has seen itself and probes them with one request, so no herd comes back; leave it out',
+      );
+    if (this.#flag(`${ALPHA}/failure-accrual-honor-retry-after`) === false)
+      this.#another(
+        `${ALPHA}/failure-accrual-honor-retry-after`,
+        'a server that asks for a pause is always tried last until it is over; leave it out',
+      );
+    if (this.#flag(`${ALPHA}/penalize-failures`) === false)
+      this.#another(
+        `${ALPHA}/penalize-failures`,
+        'failures always make an endpoint dearer, by their share among its recent outcomes; leave it out',
+      );
+    const penalty = `${ALPHA}/load-biaser-penalty`;
+    if (this.#ms(penalty) !== undefined)
+      this.#another(
+        penalty,
+        'a failure is worth no fixed latency: the cost of an endpoint is multiplied by its share of failures, up to 51 times; leave it out',
+      );
+    const longest = `${ALPHA}/load-biaser-max-retry-after`;
+    if ((this.#ms(longest) ?? LONGEST_PAUSE_MS) !== LONGEST_PAUSE_MS)
+      this.#another(longest, 'the longest pause that is believed of a server is 300s; leave it out');
+  }
+
+  #flag(name: string): boolean | undefined {
+    const text = this.#text(name);
+    if (text === undefined) return undefined;
+    if (text === 'true' || text === 'false') return text === 'true';
+    this.#fault(name, `"${text}" is neither true nor false, so it is left out`);
+    return undefined;
+  }
+
   #text(name: string): string | undefined {
     return this.#service.meta.annotations[name]?.trim();
   }
@@ -176,12 +219,20 @@ class Annotations {
   }
 
   #fault(name: string, fault: string): void {
+    this.#warn(name, 'InvalidSetting', fault);
+  }
+
+  #another(name: string, way: string): void {
+    this.#warn(name, 'DoneAnotherWay', way);
+  }
+
+  #warn(name: string, reason: Reason, text: string): void {
     const path = `metadata.annotations["${name}"]`;
     this.#problems.push({
       object: this.#service.key,
       path,
-      reason: 'InvalidSetting',
-      message: `${path}: ${fault}.`,
+      reason,
+      message: `${path}: ${text}.`,
       severity: 'warning',
     });
   }

@@ -265,13 +265,23 @@ class PolicyParser {
       name: fault.name,
       matches: this.#matches(`${path}.matches`, fault.matches),
       identities: [...(fault.identities ?? [])].toSorted(),
-      sharePpm: fault.percent * 10_000,
+      sharePpm: this.#sharePpm(path, fault),
       delayMs,
       abortStatus: fault.abort?.status ?? 0,
       abortGrpc: fault.abort?.grpcStatus ?? 0,
       untilUnixMs,
       successFloorPermille: (fault.successFloorPercent ?? 0) * 10,
     };
+  }
+
+  #sharePpm(path: string, { percent, permille }: FaultSpec): number {
+    if (percent !== undefined && permille !== undefined)
+      this.#report.error(
+        `${path}.permille`,
+        'Invalid',
+        `${path}.permille ${permille} stands beside percent ${percent}, and both say the share; leave one out.`,
+      );
+    return permille === undefined ? (percent ?? 100) * 10_000 : permille * 1_000;
   }
 
   #matches(path: string, written: readonly MatchSpec[] | undefined): readonly HttpMatch[] {

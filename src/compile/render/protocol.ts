@@ -1,22 +1,14 @@
-import { type PortRange, portListHas, setting } from '../../kernel/index.ts';
+import { type PortRange, portListHas } from '../../kernel/index.ts';
 import type { PodFacts, Protocol, ServiceFacts, ServicePortFacts } from '../../model/index.ts';
 import type { Mesh } from '../parse/index.ts';
-import { namespaceSetting, portNumbers, portsSetting, servicesOfPod, type World } from '../resolve/index.ts';
-
-/** Lower case. Anything else is a protocol that we do not speak, and is passed on as bytes. */
-const APP_PROTOCOLS: Readonly<Record<string, Protocol>> = {
-  http: 'http1',
-  'kubernetes.io/ws': 'http1',
-  'kubernetes.io/h2c': 'http2',
-  h2c: 'http2',
-  http2: 'http2',
-  grpc: 'grpc',
-  https: 'tls',
-  tls: 'tls',
-  'kubernetes.io/wss': 'tls',
-  'linkerd.io/opaque': 'opaque',
-  'linkerd.io/tcp': 'opaque',
-};
+import {
+  appProtocol,
+  opaquePortsText,
+  portNumbers,
+  portsSetting,
+  servicesOfPod,
+  type World,
+} from '../resolve/index.ts';
 
 /** How clients of a Service port are read: its appProtocol, else the opaque ports of the Service, its namespace or the mesh, else by looking. */
 export function protocolOfServicePort(
@@ -26,9 +18,7 @@ export function protocolOfServicePort(
   port: ServicePortFacts,
 ): Protocol {
   if (port.appProtocol !== '') return appProtocol(port.appProtocol);
-  const text =
-    setting(service.meta.annotations, 'opaque-ports') ??
-    namespaceSetting(world, service.meta.namespace, 'opaque-ports');
+  const text = opaquePortsText(world, service);
   return portListHas(portsSetting(text, mesh.opaquePorts), port.port) ? 'opaque' : 'detect';
 }
 
@@ -44,8 +34,4 @@ export function protocolOfPodPort(world: World, pod: PodFacts, port: number, opa
     .map(candidate => appProtocol(candidate.appProtocol));
   if (hints.length > 0 && hints.every(hint => hint === 'opaque')) return 'opaque';
   return hints.length > 0 && hints.every(hint => hint === 'tls') ? 'tls' : 'detect';
-}
-
-function appProtocol(text: string): Protocol {
-  return APP_PROTOCOLS[text.toLowerCase()] ?? 'opaque';
 }

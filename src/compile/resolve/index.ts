@@ -1,4 +1,5 @@
 /** Stage 2: references, selectors and precedence: what is in effect where, and what is to be said about each object. */
+export { appProtocol, opaquePortsText } from './app-protocol.ts';
 export { destinationOf } from './destination.ts';
 export { type Front, frontOf } from './front.ts';
 export { inboundPortsOfPod, portNumbers, portsSetting, serversOfPod, servicesOfPod, skipsProxy } from './pod-ports.ts';
@@ -7,4 +8,4 @@ export { accessLogOf, forwardedForOf, inboundPolicyOf, settingProblems } from '.
 export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
 export { balancingTrafficOf, trafficOf, trafficOfPodPort } from './traffic.ts';
 export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
-export { meshOfPod, namespaceSetting, nodeOf, podSetting, type World, worldOf } from './world.ts';
+export { meshOfPod, nodeOf, podSetting, type World, worldOf } from './world.ts';

@@ -1,5 +1,7 @@
-import { type PodFacts, type ServiceFacts } from '../../model/index.ts';
+import type { Problem } from '../../kernel/index.ts';
+import type { CustomObject, PodFacts, ServiceFacts } from '../../model/index.ts';
 import { parseServiceAnnotations, parseTrafficPolicy, type Traffic } from '../parse/index.ts';
+import { isDeclaredBytes } from './app-protocol.ts';
 import { portNumbers, servicesOfPod } from './pod-ports.ts';
 import { problem, type Verdict } from './verdict.ts';
 import type { World } from './world.ts';
@@ -59,6 +61,23 @@ export function trafficVerdicts(world: World): readonly Verdict[] {
               message: `Service ${name} does not exist (yet), so this has no effect.`,
             }),
           ];
-    return { object, rejected: conflict, unresolved: missing, notes, readable: true };
+    const meaningless = service === undefined || conflict.length > 0 ? [] : keyOfBytes(world, object, value, service);
+    return { object, rejected: conflict, unresolved: missing, notes: [...notes, ...meaningless], readable: true };
   });
+}
+
+/** Connections of bytes have neither headers nor cookies to be told apart by. */
+function keyOfBytes(world: World, object: CustomObject, traffic: Traffic, service: ServiceFacts): readonly Problem[] {
+  const { kind } = traffic.balancing?.hashKey ?? {};
+  if (kind !== 'header' && kind !== 'cookie') return [];
+  const ports = service.ports.filter(port => isDeclaredBytes(world, service, port)).map(({ port }) => port);
+  if (ports.length === 0) return [];
+  const path = 'spec.loadBalancing.hashOn.kind';
+  const [which, has] = ports.length === 1 ? ['Port', 'is'] : ['Ports', 'are'];
+  return [
+    problem(object, 'NoKeyInBytes', {
+      path,
+      message: `${which} ${ports.join(', ')} of Service ${service.meta.name} ${has} declared opaque, and bytes have no ${kind}: connections to ${ports.length === 1 ? 'it' : 'them'} go to the least busy of two endpoints. Hash on Source or Identity, or declare an appProtocol that has headers.`,
+    }),
+  ];
 }
