@@ -49,6 +49,14 @@ describe('programmed', () => {
       'NoProxyNeedsIt',
       'No proxy needs it.',
     ],
+    [
+      'is false while something of it is too large to be sent, whatever proxies have of the rest',
+      { ...holders(42, 42), tooLarge: ['outbound/10.0.0.1:80 takes too much.', 'workload takes too much.'] },
+      condition({ type: 'Programmed', reason: 'Programmed', observedGeneration: 7 }),
+      'False',
+      'TooLarge',
+      'outbound/10.0.0.1:80 takes too much. workload takes too much.',
+    ],
     ['is true when all have it', holders(42, 42), undefined, 'True', 'Programmed', '42/42 proxies at generation 7.'],
     [
       'is false while one does not have it',

@@ -1,6 +1,9 @@
 import type { Condition, ConditionPlan, Holders, StatusPlan } from '../model/index.ts';
 import type { Reason } from './reasons.ts';
 
+/** Proxies or resources that one message names. */
+const SHOWN = 5;
+
 /** All conditions of one object as they are to be written; equal to `previous` when there is nothing to write. */
 export function conditionsOf(
   plan: StatusPlan,
@@ -21,7 +24,10 @@ export function conditionsOf(
  */
 export function programmed(holders: Holders, generation: number, previous: Condition | undefined): ConditionPlan {
   const type = 'Programmed';
-  const { total, ready: acknowledged, silent } = holders;
+  const { total, ready: acknowledged, silent, tooLarge = [] } = holders;
+  if (tooLarge.length > 0) {
+    return { type, status: 'False', reason: 'TooLarge' satisfies Reason, message: tooLarge.slice(0, SHOWN).join(' ') };
+  }
   if (total === 0)
     return { type, status: 'True', reason: 'NoProxyNeedsIt' satisfies Reason, message: 'No proxy needs it.' };
   const count = `${acknowledged}/${total} proxies at generation ${generation}`;
@@ -56,8 +62,6 @@ export function setCondition(
     ? [...conditions, condition]
     : conditions.map(existing => (existing === before ? condition : existing));
 }
-
-const SHOWN = 5;
 
 function namesOf(silent: readonly string[]): string {
   const rest = silent.length - SHOWN;

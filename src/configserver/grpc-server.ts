@@ -4,6 +4,7 @@ import { type ConnectionInjector, Server, ServerCredentials, type ServiceDefinit
 import type { Duplex } from 'node:stream';
 import type { CertifyHandler } from './identity-service.ts';
 import type { StreamHandler } from './config-service.ts';
+import { MESSAGE_BYTES } from './message-bound.ts';
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 const passThrough = {
@@ -52,7 +53,7 @@ export function createGrpcServers(options: GrpcOptions): GrpcServers {
       // A connection without a stream is of no use to anybody.
       'grpc.max_connection_idle_ms': 300_000,
       'grpc.max_concurrent_streams': 16,
-      'grpc.max_receive_message_length': 4 * 1024 * 1024,
+      'grpc.max_receive_message_length': MESSAGE_BYTES,
       'grpc.enable_channelz': 0,
     });
     server.addService(CONFIG_SERVICE, { stream: (call: Parameters<StreamHandler>[1]) => options.stream(mesh, call) });

@@ -61,6 +61,16 @@ export function createHub(options: HubOptions): Hub {
     frames,
     windowBytes: options.windowBytes,
     nowMs,
+    onOversize: ({ proxy, topic, oversize }) => {
+      metrics.oversize();
+      log.warn('resource too large to be sent', {
+        peer: proxy.who.podKey,
+        resource: topic.name,
+        configVersion: topic.resource?.version,
+        reason: oversize,
+      });
+      registry.touch();
+    },
     onSent: (slot, frame) => metrics.sent(slot.topic.resource?.body.kind ?? 'remove', frame),
   };
 

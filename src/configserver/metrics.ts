@@ -13,6 +13,7 @@ export interface HubMetrics {
   answered(result: 'ack' | 'nack', lagSeconds: number): void;
   refused(reason: StreamRefusal): void;
   encoded(): void;
+  oversize(): void;
   certified(result: string): void;
 }
 
@@ -51,6 +52,11 @@ export function createHubMetrics(metrics: Metrics): HubMetrics {
     help: 'Messages encoded; pushes share them.',
     zero: [{}],
   });
+  const oversizes = metrics.counter({
+    name: 'weft_config_oversize_total',
+    help: 'Resources that were not sent because they are larger than a proxy takes in one message.',
+    zero: [{}],
+  });
   const certificates = metrics.counter({
     name: 'weft_identity_certify_total',
     help: 'Requests for certificates, by result.',
@@ -69,6 +75,7 @@ export function createHubMetrics(metrics: Metrics): HubMetrics {
     },
     refused: reason => refusals.inc({ reason }),
     encoded: () => encodes.inc(),
+    oversize: () => oversizes.inc(),
     certified: result => certificates.inc({ result }),
   };
 }

@@ -7,6 +7,7 @@ import type { AppError } from '../kernel/index.ts';
 import type { ProxyLeaf, Who } from '../model/index.ts';
 import type { Frame, Frames } from './frames.ts';
 import { type Waiting, createWaiting, enqueue, takeNext } from './send-order.ts';
+import { oversizeOf } from './message-bound.ts';
 import { REMOVED, type Slot, deltaBase } from './slot.ts';
 
 /** The writing side of a stream. */
@@ -73,6 +74,8 @@ export interface PumpOptions {
   readonly windowBytes: number;
   readonly nowMs: () => number;
   readonly onSent: (slot: Slot, frame: Frame) => void;
+  /** A version that no proxy would take was held back. */
+  readonly onOversize: (slot: Slot) => void;
 }
 
 /** Puts the slot in its place in the queue of its stream; pump() then sends. */
@@ -101,6 +104,15 @@ function send(proxy: ProxyRecord, slot: Slot, options: PumpOptions): void {
         ? options.frames.upsert(resource)
         : options.frames.delta(base, resource);
   const version = resource?.version ?? REMOVED;
+  const oversize = resource === undefined ? undefined : oversizeOf(resource, frame.bytes.byteLength);
+  if (oversize !== undefined) {
+    slot.told = version;
+    slot.whole = false;
+    slot.oversize = oversize;
+    options.onOversize(slot);
+    return;
+  }
+  slot.oversize = undefined;
   // One nonce per slot: an answer to an older message says nothing that the answer to this one will not.
   if (slot.nonce !== undefined) proxy.unanswered.delete(slot.nonce);
   slot.told = version;

@@ -45,8 +45,10 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
   function holders(key: ObjectKey): Holders {
     const nowMs = clock.nowMs();
     const settled = new Map<ProxyRecord, boolean>();
+    const tooLarge = new Set<string>();
     for (const topic of topics.derivedFrom(key)) {
       for (const slot of topic.slots) {
+        if (slot.oversize !== undefined) tooLarge.add(slot.oversize);
         if (!isReady(slot.proxy)) continue;
         settled.set(slot.proxy, (settled.get(slot.proxy) ?? true) && isSettled(slot));
       }
@@ -57,7 +59,8 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
       if (isGone(proxy, nowMs) || (!isUpToDate && isSilent(proxy, nowMs))) silent.push(displayName(proxy));
       else if (isUpToDate) ready += 1;
     }
-    return { total: settled.size, ready, silent: silent.toSorted(compareText) };
+    const counted = { total: settled.size, ready, silent: silent.toSorted(compareText) };
+    return tooLarge.size === 0 ? counted : { ...counted, tooLarge: [...tooLarge].toSorted(compareText) };
   }
 
   function sweep(): readonly ProxyRecord[] {
@@ -133,6 +136,6 @@ function heldOf(slot: Slot): ProxyState['resources'][number] {
     name: slot.topic.name,
     ackedVersion: slot.acked ?? '',
     sentVersion: slot.told ?? '',
-    nackReason: slot.nack !== undefined && slot.nack.version === slot.told ? slot.nack.reason : undefined,
+    nackReason: slot.oversize ?? (slot.nack?.version === slot.told ? slot.nack?.reason : undefined),
   };
 }

@@ -16,6 +16,8 @@ export interface Slot {
   acked: string | undefined;
   /** The latest refusal; stands until another version is acknowledged. */
   nack: { readonly version: string; readonly reason: string } | undefined;
+  /** Why the latest version was not sent: it is larger than a proxy takes. What the proxy holds stays in force. */
+  oversize: string | undefined;
   /** Nonce of the message that is not answered yet. */
   nonce: bigint | undefined;
   /** The client could not apply a delta: send the whole resource next. */
@@ -23,7 +25,16 @@ export interface Slot {
 }
 
 export function newSlot(proxy: ProxyRecord, topic: Topic, held: string | undefined): Slot {
-  return { proxy, topic, told: held, acked: held, nack: undefined, nonce: undefined, whole: false };
+  return {
+    proxy,
+    topic,
+    told: held,
+    acked: held,
+    nack: undefined,
+    oversize: undefined,
+    nonce: undefined,
+    whole: false,
+  };
 }
 
 function targetVersion(slot: Slot): string {
@@ -43,6 +54,7 @@ export function isSettled(slot: Slot): boolean {
 /** What the proxy holds once it has worked off everything that was sent, if a delta can start there. */
 export function deltaBase(slot: Slot): Resource | undefined {
   if (slot.whole) return undefined;
+  if (slot.oversize !== undefined) return undefined;
   const held = slot.nack !== undefined && slot.nack.version === slot.told ? slot.acked : slot.told;
   return slot.topic.previous?.version === held ? slot.topic.previous : undefined;
 }

@@ -32,6 +32,8 @@ export interface Holders {
   readonly ready: number;
   /** `namespace/pod` of those that have not answered for 30 s, sorted; counted in `total`, not in `ready`. */
   readonly silent: readonly string[];
+  /** Why resources derived from the object were not sent, one sentence each: they are larger than a proxy takes. Absent: none was. */
+  readonly tooLarge?: readonly string[];
 }
 
 export interface ProxyState {

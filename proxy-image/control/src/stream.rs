@@ -25,7 +25,7 @@ use crate::wire::config::{Ack, ClientMessage, HeldResource, Hello, Nack, Subscri
 /// Revision of the protocol that this proxy speaks.
 const PROTOCOL: u32 = 1;
 /// Bound on one message of the operator.
-const MESSAGE_BYTES: usize = 4 << 20;
+const MESSAGE_BYTES: usize = 8 << 20;
 /// Names in one subscribe or unsubscribe.
 const NAMES: usize = 1_000;
 

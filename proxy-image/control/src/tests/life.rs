@@ -205,7 +205,7 @@ async fn a_message_past_the_bound_ends_the_stream_and_the_next_one_says_what_is_
     let (folder, pki) = (Folder::new("large"), Arc::new(Pki::new()));
     let mut operator = Operator::start(&pki).await;
     let (control, link, _resolution) = established(&mut operator, &folder, &pki).await;
-    link.upsert(7, V1, &"e".repeat(5 << 20), endpoints(&[])).await;
+    link.upsert(7, V1, &"e".repeat(9 << 20), endpoints(&[])).await;
     let mut again = operator.link().await;
     assert_eq!(again.hello().await.held.len(), 3, "nothing was lost");
     assert!(control.stats().last_error.contains("message"), "{}", control.stats().last_error);
