@@ -54,7 +54,7 @@ pub struct Proxy {
     workload: RefCell<Held>,
     tables: RefCell<HashMap<usize, Rc<Table>>>,
     /// What policies remember.
-    pub carriers: Carriers,
+    pub carriers: Rc<Carriers>,
     in_flight: RefCell<InFlightPorts>,
     /// Peers whose port 4143 did not answer.
     pub(crate) redirected: Redirected,
@@ -82,7 +82,7 @@ impl Proxy {
             http2: h2::Clients::default(),
             workload: RefCell::new(Held { receiver, workload }),
             tables: RefCell::default(),
-            carriers: Carriers::default(),
+            carriers: Rc::default(),
             in_flight: RefCell::default(),
             redirected: Redirected::default(),
             config,

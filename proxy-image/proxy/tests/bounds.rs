@@ -168,3 +168,28 @@ fn a_connection_of_bytes_is_tried_so_often_and_then_refused() {
         assert!(failed.is_some_and(|line| line.ends_with(" 3")), "{failed:?}");
     });
 }
+
+#[test]
+fn a_request_is_dialled_at_so_many_endpoints_and_then_answered() {
+    run(async {
+        let mut apps = Vec::new();
+        for _ in 0..9 {
+            // They take connections, and none of them is a proxy of the mesh.
+            apps.push(App::start(|stream| async move { drop(stream) }).await);
+        }
+        let node = small(apps[0].address);
+        let endpoint = |app: &App| Endpoint {
+            address: app.address,
+            pod_uid: "uid".to_owned(),
+            identity: spiffe("server"),
+            transport: Transport::Redirect,
+            zone: String::new(),
+            labels: no_labels(),
+        };
+        node.setter.set_endpoints(ENDPOINTS, apps.iter().map(endpoint).collect());
+        node.setter.set_outbound(SERVICE.parse().unwrap(), routed(Protocol::Http1, ENDPOINTS));
+        assert_eq!(status(&get(node.outbound, GET).await), 502);
+        let dialled: Vec<usize> = apps.iter().map(App::connections).filter(|count| *count > 0).collect();
+        assert_eq!(dialled, [1; 5]);
+    });
+}

@@ -45,6 +45,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
     let proxy = Proxy::new(config, control, metrics);
     proxy.balancers.collect(&proxy.metrics);
     buffer::collect(&proxy.metrics);
+    proxy.carriers.collect(&proxy.metrics);
     gauges::collect(&proxy.control, &proxy.metrics);
     spawn_local(level.follow(proxy.control.workload()));
     for listener in administration {

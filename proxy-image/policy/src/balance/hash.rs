@@ -39,6 +39,15 @@ pub fn key_of(balancing: &Balancing, request: &impl RequestView, identity: &str,
     match balancing.hash_key.as_ref()? {
         HashKey::Header(name) => request.header(name).next().map(hash),
         HashKey::Cookie(name) => request.header("cookie").find_map(|value| cookie(value, name)).map(hash),
+        HashKey::Identity | HashKey::Source => key_of_connection(balancing, identity, source),
+    }
+}
+
+/// The same of a connection of bytes, which has neither headers nor cookies: it has no key where those are asked for.
+#[must_use]
+pub fn key_of_connection(balancing: &Balancing, identity: &str, source: &str) -> Option<u64> {
+    match balancing.hash_key.as_ref()? {
+        HashKey::Header(_) | HashKey::Cookie(_) => None,
         HashKey::Identity => Some(hash(identity.as_bytes())),
         HashKey::Source => Some(hash(source.as_bytes())),
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Discipline, Outcome, Tuning};
+use super::{Cause, Discipline, Outcome, Tuning};
 use crate::carry::Window;
 use crate::model::SuccessRate;
 
@@ -28,6 +28,8 @@ pub struct Load {
     observed_at: Cell<u64>,
     sampled: Cell<bool>,
     pending: Cell<u32>,
+    /// Connections of bytes and upgraded ones.
+    held: Cell<u32>,
     /// Last time that something was answered, or that waiting began.
     progress_at: Cell<u64>,
     failure_rate: Cell<f64>,
@@ -56,6 +58,7 @@ impl Load {
             observed_at: Cell::new(now_ns),
             sampled: Cell::new(false),
             pending: Cell::new(0),
+            held: Cell::new(0),
             progress_at: Cell::new(now_ns),
             failure_rate: Cell::new(0.0),
             failure_at: Cell::new(now_ns),
@@ -74,6 +77,12 @@ impl Load {
     #[must_use]
     pub fn pending(&self) -> u32 {
         self.pending.get()
+    }
+
+    /// Connections that stay: of bytes, and what was upgraded to something else than requests.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.held.get()
     }
 
     /// Whether ordinary traffic may go there at all.
@@ -111,11 +120,12 @@ impl Load {
     /// What the next request would cost here; only comparable within one discipline.
     #[must_use]
     pub fn cost(&self, now_ns: u64, discipline: Discipline) -> f64 {
-        let work = f64::from(self.pending.get()) + 1.0;
+        let waiting = f64::from(self.pending.get()) + 1.0;
         let penalty = self.tuning.get().failure_penalty.mul_add(self.failure_rate(now_ns), 1.0);
         match discipline {
-            Discipline::PeakEwma => self.estimate_ns(now_ns) * work * penalty,
-            Discipline::LeastPending => work * penalty,
+            // What a held connection costs its endpoint shows in the latency of the others, or it costs nothing.
+            Discipline::PeakEwma => self.estimate_ns(now_ns) * waiting * penalty,
+            Discipline::LeastPending => (waiting + f64::from(self.held.get())) * penalty,
         }
     }
 
@@ -170,6 +180,14 @@ impl Load {
         self.progress_at.set(now_ns);
     }
 
+    pub(super) fn hold(&self) {
+        self.held.set(self.held.get().saturating_add(1));
+    }
+
+    pub(super) fn let_go(&self) {
+        self.held.set(self.held.get().saturating_sub(1));
+    }
+
     pub(super) fn observe(&self, latency_ns: u64, now_ns: u64) {
         let current = self.rtt_ns.get();
         let weight = decayed(now_ns.saturating_sub(self.observed_at.get()), self.tuning.get().decay_ns).min(MEMORY);
@@ -199,14 +217,18 @@ impl Load {
         self.wait_until.set(self.wait_until.get().max(until_ns));
     }
 
-    /// Counts the outcome; true when the run of failures is long enough for ejection, or the success rate low enough.
-    pub(super) fn judge(&self, outcome: Outcome, rate: Option<SuccessRate>, now_ns: u64) -> bool {
+    /// Counts the outcome; the cause, when the run of failures is long enough for ejection, or the success rate low enough.
+    pub(super) fn judge(&self, outcome: Outcome, rate: Option<SuccessRate>, now_ns: u64) -> Option<Cause> {
         let poor = rate.is_some_and(|rate| {
             self.window.record(outcome.failed, rate.window, now_ns);
             self.window.below(rate.threshold_permille, rate.min_requests, rate.window, now_ns)
         });
         let run = self.count(outcome, now_ns);
-        outcome.failed && (run || poor)
+        match (outcome.failed, run, poor) {
+            (true, true, _) => Some(Cause::Failures),
+            (true, false, true) => Some(Cause::SuccessRate),
+            _ => None,
+        }
     }
 
     fn count(&self, outcome: Outcome, now_ns: u64) -> bool {

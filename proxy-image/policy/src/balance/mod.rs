@@ -16,7 +16,7 @@ mod pool;
 mod spread;
 
 pub use draw::Draw;
-pub use hash::key_of;
+pub use hash::{key_of, key_of_connection};
 pub use load::Load;
 pub use pool::{Node, Pool};
 pub use spread::Spread;
@@ -71,8 +71,34 @@ impl Default for Tuning {
 pub enum Discipline {
     /// Latency times work in hand: requests.
     PeakEwma,
-    /// Work in hand: connections of bytes, whose length says nothing about the endpoint.
+    /// Work in hand, and what is held: connections of bytes and upgraded ones, whose length says nothing about the endpoint.
     LeastPending,
+}
+
+/// Why an endpoint was ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A run of failures.
+    Failures,
+    /// Too few of its requests succeed.
+    SuccessRate,
+    /// It was ejected already, and its probe failed.
+    Probe,
+}
+
+impl Cause {
+    /// All, in order.
+    pub const ALL: [Self; 3] = [Self::Failures, Self::SuccessRate, Self::Probe];
+
+    /// For metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "consecutive_failures",
+            Self::SuccessRate => "success_rate",
+            Self::Probe => "failed_probe",
+        }
+    }
 }
 
 /// How a try ended.

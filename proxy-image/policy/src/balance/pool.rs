@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::draw::{Draw, better, compare, index, ranks, scaled};
 use super::hash;
 use super::load::{Health, Load};
-use super::{Discipline, MS, Outcome, Spread, Tuning};
+use super::{Cause, Discipline, MS, Outcome, Spread, Tuning};
 use crate::model::{Algorithm, Balancing, Endpoint};
 
 /// A zone with this share of its endpoints, per hundred, bears all of its load.
@@ -38,8 +38,10 @@ struct Shared {
     members: Cell<usize>,
     ejected: Cell<usize>,
     spread: RefCell<Spread>,
-    /// Whose turn it is, for round robin.
+    /// The place after the last one served, for round robin.
     turn: Cell<usize>,
+    /// Ejections, by cause in the order of [`Cause::ALL`].
+    causes: [Cell<u64>; 3],
     /// Earliest time that an ejected endpoint may be probed; `u64::MAX` when none is ejected.
     probe_at: Cell<u64>,
 }
@@ -111,9 +113,21 @@ impl<A> Node<A> {
         }
     }
 
-    /// A connection of bytes stands, which is all the success that can be seen of one. It stays in hand.
+    /// A connection of bytes stands, which is all the success that can be seen of one. It is not waited for any more, and it is held.
     pub fn established(&self, now_ns: u64) {
+        self.load.release(now_ns);
+        self.load.hold();
         self.judge(Outcome { latency_ns: 0, failed: false }, now_ns);
+    }
+
+    /// An upgraded connection stays, beside what is told of the request that asked for it.
+    pub fn hold(&self) {
+        self.load.hold();
+    }
+
+    /// The end of what [`Node::established`] or [`Node::hold`] began. It teaches nothing: connections last as long as their clients want.
+    pub fn let_go(&self) {
+        self.load.let_go();
     }
 
     /// No connection could be made: tried last for a while.
@@ -133,22 +147,25 @@ impl<A> Node<A> {
 
     fn judge(&self, outcome: Outcome, now_ns: u64) {
         let rate = self.shared.spread.borrow().success_rate;
-        let eject = self.load.judge(outcome, rate, now_ns);
+        let cause = self.load.judge(outcome, rate, now_ns);
         if !self.load.member() {
             return;
         }
-        match (self.load.health(), outcome.failed) {
-            (Health::Probing | Health::Trial(_), true) => self.eject(now_ns),
-            (Health::Probing | Health::Trial(_), false) => self.readmit(now_ns),
-            (Health::Admitted, true) if eject && self.shared.may_eject() => {
+        match (self.load.health(), cause) {
+            (Health::Probing | Health::Trial(_), _) if outcome.failed => self.eject(Cause::Probe, now_ns),
+            (Health::Probing | Health::Trial(_), _) => self.readmit(now_ns),
+            (Health::Admitted, Some(cause)) if self.shared.may_eject() => {
                 self.shared.ejected.set(self.shared.ejected.get() + 1);
-                self.eject(now_ns);
+                self.eject(cause, now_ns);
             }
             _ => {}
         }
     }
 
-    fn eject(&self, now_ns: u64) {
+    fn eject(&self, cause: Cause, now_ns: u64) {
+        for (known, count) in Cause::ALL.iter().zip(&self.shared.causes) {
+            count.set(count.get() + u64::from(*known == cause));
+        }
         let until = self.load.eject(now_ns);
         self.shared.probe_at.set(self.shared.probe_at.get().min(until));
     }
@@ -224,32 +241,16 @@ impl<A: Default> Pool<A> {
         self.recount();
     }
 
-    /// Draws an endpoint; None only when there is none. `random` is uniform over all of u64. Endpoints that `excluded` names (already tried for
+    /// Draws an endpoint by the algorithm of the resource; None only when there is none. Endpoints that `excluded` names (already tried for
     /// this request) are chosen only when there are no others. The caller calls [`Node::begin`].
-    pub fn pick(
-        &self,
-        now_ns: u64,
-        random: u64,
-        discipline: Discipline,
-        excluded: impl Fn(&Endpoint) -> bool,
-    ) -> Option<Rc<Node<A>>> {
-        let draw = Draw { now_ns, random, discipline, key: None };
-        self.probe(now_ns, &excluded).or_else(|| self.draw_from(draw, excluded))
-    }
-
-    /// The same by the algorithm of the resource, for a request.
-    pub fn pick_request(&self, draw: Draw, excluded: impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
+    pub fn pick(&self, draw: Draw, excluded: impl Fn(&Endpoint) -> bool) -> Option<Rc<Node<A>>> {
         if let Some(node) = self.probe(draw.now_ns, &excluded) {
             return Some(node);
         }
         let algorithm = self.shared.spread.borrow().algorithm;
         let usable = |node: &&Rc<Node<A>>| self.is_usable(node, draw.now_ns) && !excluded(&node.endpoint);
         let chosen = match (algorithm, draw.key) {
-            (Algorithm::RoundRobin, _) => {
-                let turn = self.shared.turn.replace(self.shared.turn.get().wrapping_add(1));
-                let start = turn.checked_rem(self.nodes.len()).unwrap_or(0);
-                self.nodes.iter().cycle().skip(start).take(self.nodes.len()).find(usable)
-            }
+            (Algorithm::RoundRobin, _) => self.in_turn(draw.random, &usable, &excluded),
             (Algorithm::RingHash, Some(key)) => {
                 self.nodes.iter().filter(usable).max_by_key(|node| hash::pull(key, node.hash))
             }
@@ -264,6 +265,25 @@ impl<A: Default> Pool<A> {
             return self.draw_from(draw, excluded);
         }
         self.near(draw, &excluded).or_else(|| self.draw_from(draw, excluded))
+    }
+
+    /// The next usable one after the last that was served, so that one which is left out leaves its share to all. A further try of a request takes
+    /// nobody's turn and goes to any of the others: in turn, all of them would go to the one that comes after it.
+    fn in_turn<'a>(
+        &'a self,
+        random: u64,
+        usable: &impl Fn(&&'a Rc<Node<A>>) -> bool,
+        excluded: &impl Fn(&Endpoint) -> bool,
+    ) -> Option<&'a Rc<Node<A>>> {
+        if self.nodes.iter().any(|node| excluded(&node.endpoint)) {
+            let (rank, _) = ranks(random, self.nodes.iter().filter(usable).count());
+            return self.nodes.iter().filter(usable).nth(rank);
+        }
+        let start = self.shared.turn.get().checked_rem(self.nodes.len()).unwrap_or(0);
+        let mut places = self.nodes.iter().enumerate().cycle().skip(start).take(self.nodes.len());
+        let (place, node) = places.find(|(_, node)| usable(node))?;
+        self.shared.turn.set(place + 1);
+        Some(node)
     }
 
     /// An endpoint of the caller's zone, as long as its zone bears the load; None: zones have nothing to say.
@@ -336,6 +356,11 @@ impl<A: Default> Pool<A> {
     #[must_use]
     pub fn ejected(&self) -> usize {
         self.shared.ejected.get()
+    }
+
+    /// Ejections so far, by cause.
+    pub fn ejections(&self) -> impl Iterator<Item = (Cause, u64)> {
+        Cause::ALL.into_iter().zip(self.shared.causes.iter().map(Cell::get))
     }
 
     /// The node at this address, if the same pod is still behind it.

@@ -1,6 +1,6 @@
 //! The four situations that tell balancers apart, replayed under a virtual clock against the production code, with round robin as control.
 
-use super::tests::endpoints;
+use super::tests::{draw, endpoints};
 use super::{Discipline, MS, Outcome, Pool, Tuning};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -114,7 +114,7 @@ fn run(scenario: &Scenario, by: By, seed: u64) -> Vec<Answer> {
                 (turn[client] + client) % scenario.servers
             }
             By::Pool => {
-                let node = pools[client].pick(now, random.next(), Discipline::PeakEwma, |_| false).unwrap();
+                let node = pools[client].pick(draw(now, random.next(), Discipline::PeakEwma), |_| false).unwrap();
                 set.iter().position(|endpoint| Arc::ptr_eq(endpoint, node.endpoint())).unwrap()
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::simulation::Random;
-use super::tests::{endpoint, endpoints};
+use super::tests::{draw, endpoint, endpoints};
 use super::{Discipline, Draw, MS, Node, Outcome, Pool, Tuning};
 use crate::model::{Algorithm, Balancing, Ejection, Endpoint, SuccessRate};
 
@@ -28,7 +28,7 @@ fn ejecting(ejection: Ejection) -> Balancing {
 
 fn pick(pool: &Pool, now_ns: u64, random: u64, key: Option<u64>) -> Rc<Node> {
     let draw = Draw { now_ns, random, discipline: Discipline::PeakEwma, key };
-    pool.pick_request(draw, |_| false).unwrap()
+    pool.pick(draw, |_| false).unwrap()
 }
 
 fn place(pool: &Pool, node: &Rc<Node>) -> usize {
@@ -96,8 +96,101 @@ fn round_robin_takes_turns_among_the_usable() {
     for _ in 0..5 {
         outcome(&pool, 1, true, 0);
     }
-    let turns: Vec<usize> = (0..4).map(|_| place(&pool, &pick(&pool, 0, 9, None))).collect();
-    assert_eq!(turns, [0, 2, 2, 3]);
+    let turns: Vec<usize> = (0..9).map(|_| place(&pool, &pick(&pool, 0, 9, None))).collect();
+    assert_eq!(turns, [0, 2, 3, 0, 2, 3, 0, 2, 3], "nobody has the share of the one that is left out beside his own");
+}
+
+#[test]
+fn further_tries_take_nobodys_turn_and_go_to_all_of_the_others() {
+    let pool = pool(&endpoints(4), &by(Algorithm::RoundRobin));
+    let mut random = Random(11);
+    let (mut first, mut further) = ([0; 4], [0; 4]);
+    for _ in 0..4_000 {
+        let node = pick(&pool, 0, random.next(), None);
+        first[place(&pool, &node)] += 1;
+        if place(&pool, &node) == 1 {
+            let tried = node.endpoint().address;
+            let again = draw(0, random.next(), Discipline::PeakEwma);
+            further[place(&pool, &pool.pick(again, |endpoint| endpoint.address == tried).unwrap())] += 1;
+        }
+    }
+    assert_eq!(first, [1_000; 4]);
+    assert!(further[1] == 0 && [0, 2, 3].iter().all(|n| (270..=400).contains(&further[*n])), "{further:?}");
+}
+
+#[test]
+fn a_further_try_for_a_key_goes_to_the_one_that_comes_second_for_it() {
+    let pool = pool(&endpoints(6), &by(Algorithm::RingHash));
+    let mut random = Random(12);
+    for key in 0..200 {
+        let mut draw = || Draw { key: Some(super::hash::hash(&[key])), ..draw(0, random.next(), Discipline::PeakEwma) };
+        let first = pool.pick(draw(), |_| false).unwrap().endpoint().address;
+        let second = pool.pick(draw(), |endpoint| endpoint.address == first).unwrap().endpoint().address;
+        assert_ne!(first, second);
+        let again = |_| pool.pick(draw(), |endpoint| endpoint.address == first).unwrap().endpoint().address;
+        assert_eq!((0..5).map(again).filter(|address| *address == second).count(), 5);
+    }
+}
+
+#[test]
+fn a_further_try_stays_in_the_zone() {
+    let pool = pool(&zones(), &Balancing { local_zone: "here".to_owned(), ..Balancing::default() });
+    let mut random = Random(13);
+    for discipline in [Discipline::PeakEwma, Discipline::LeastPending] {
+        let here = (0..400).filter(|_| {
+            let tried = pool.pick(draw(0, random.next(), discipline), |_| false).unwrap().endpoint().address;
+            let node = pool.pick(draw(0, random.next(), discipline), |endpoint| endpoint.address == tried).unwrap();
+            assert_ne!(node.endpoint().address, tried);
+            node.endpoint().zone == "here"
+        });
+        // Three of four are left, which is more than a zone needs.
+        assert_eq!(here.count(), 400, "{discipline:?}");
+    }
+}
+
+#[test]
+fn held_connections_count_among_themselves_and_teach_no_latency() {
+    let pool = pool(&endpoints(2), &Balancing::default());
+    let (busy, idle) = (&pool.nodes()[0], &pool.nodes()[1]);
+    for node in [busy, idle] {
+        node.begin(0);
+        node.finish(Outcome { latency_ns: 10 * MS, failed: false }, 0);
+    }
+    (0..3).for_each(|_| busy.hold());
+    busy.begin(0);
+    busy.established(0);
+    assert_eq!((busy.load().pending(), busy.load().held()), (0, 4));
+    let mut random = Random(14);
+    let mut shares = |discipline| {
+        (0..400)
+            .filter(|_| place(&pool, &pool.pick(draw(SECOND, random.next(), discipline), |_| false).unwrap()) == 0)
+            .count()
+    };
+    assert_eq!(shares(Discipline::LeastPending), 0, "what is to stay goes where less has stayed");
+    assert!((120..=280).contains(&shares(Discipline::PeakEwma)), "requests go by latency");
+    let before = busy.load().estimate_ns(3_600 * SECOND);
+    (0..4).for_each(|_| busy.let_go());
+    assert_eq!(busy.load().held(), 0);
+    assert!((busy.load().estimate_ns(3_600 * SECOND) - before).abs() < 1.0, "an hour of standing is no slowness");
+}
+
+#[test]
+fn ejections_are_counted_by_their_cause() {
+    let rate = SuccessRate { threshold_permille: 800, window: Duration::from_secs(10), min_requests: 10 };
+    let counts = |pool: &Pool| pool.ejections().map(|(cause, count)| (cause.name(), count)).collect::<Vec<_>>();
+    let runs = pool(&endpoints(4), &Balancing::default());
+    (0..5).for_each(|_| outcome(&runs, 0, true, 0));
+    let probe = pick(&runs, SECOND, 1, None);
+    probe.begin(SECOND);
+    probe.finish(Outcome { latency_ns: MS, failed: true }, SECOND);
+    assert_eq!(counts(&runs), [("consecutive_failures", 1), ("success_rate", 0), ("failed_probe", 1)]);
+
+    let rates = pool(
+        &endpoints(4),
+        &ejecting(Ejection { consecutive_failures: Some(0), success_rate: Some(rate), ..Ejection::default() }),
+    );
+    (0..40_u64).for_each(|n| outcome(&rates, 0, n % 2 == 0, n * 10 * MS));
+    assert_eq!(counts(&rates), [("consecutive_failures", 0), ("success_rate", 1), ("failed_probe", 0)]);
 }
 
 #[test]
@@ -290,10 +383,10 @@ fn connections_of_bytes_that_stand_end_a_run_of_refusals_and_a_probe() {
     assert_eq!(pool.ejected(), 0, "never two in a row");
     (0..5).for_each(|_| refuse(0));
     assert_eq!(pool.ejected(), 1);
-    let probe = pool.pick(2 * SECOND, 0, Discipline::LeastPending, |_| false).unwrap();
+    let probe = pool.pick(draw(2 * SECOND, 0, Discipline::LeastPending), |_| false).unwrap();
     assert_eq!(place(&pool, &probe), 0);
     probe.begin(2 * SECOND);
     probe.established(2 * SECOND);
     assert_eq!(pool.ejected(), 0, "it serves again, with the connection still in hand");
-    assert_eq!(probe.load().pending(), 21);
+    assert_eq!((probe.load().pending(), probe.load().held()), (0, 21));
 }

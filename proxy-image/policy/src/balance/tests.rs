@@ -22,6 +22,11 @@ pub(super) fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     (0..count).map(|n| Arc::new(endpoint(n))).collect()
 }
 
+/// Without a key.
+pub(super) fn draw(now_ns: u64, random: u64, discipline: Discipline) -> Draw {
+    Draw { now_ns, random, discipline, key: None }
+}
+
 fn pool(count: usize) -> Pool {
     let mut pool = Pool::<()>::new(Tuning::default());
     pool.update(&endpoints(count), 0);
@@ -41,7 +46,7 @@ fn shares(pool: &Pool, now: u64, draws: usize, discipline: Discipline) -> Vec<f6
     let mut random = Random(7);
     let mut counts = vec![0; pool.nodes().len()];
     for _ in 0..draws {
-        let node = pool.pick(now, random.next(), discipline, |_| false).unwrap();
+        let node = pool.pick(draw(now, random.next(), discipline), |_| false).unwrap();
         counts[pool.nodes().iter().position(|other| Rc::ptr_eq(other, &node)).unwrap()] += 1;
     }
     counts.into_iter().map(|count| f64::from(count) / draws as f64).collect()
@@ -64,11 +69,11 @@ fn eject(node: &Node, now: u64) {
 
 #[test]
 fn an_empty_pool_has_nothing_and_a_lone_endpoint_is_always_drawn() {
-    assert!(pool(0).pick(0, 3, Discipline::PeakEwma, |_| false).is_none());
+    assert!(pool(0).pick(draw(0, 3, Discipline::PeakEwma), |_| false).is_none());
     let lone = pool(1);
     eject(&lone.nodes()[0], 0);
     assert!(!lone.nodes()[0].load().ejected(), "half of one is none");
-    assert!(lone.pick(0, u64::MAX, Discipline::PeakEwma, |_| true).is_some(), "excluded, but there is no other");
+    assert!(lone.pick(draw(0, u64::MAX, Discipline::PeakEwma), |_| true).is_some(), "excluded, but there is no other");
 }
 
 #[test]
@@ -161,7 +166,7 @@ fn a_probe_that_begins_to_answer_admits_when_it_goes_on_and_ejects_when_it_fails
         let four = pool(4);
         let node = &four.nodes()[2];
         eject(node, 0);
-        let pick = |now| four.pick(now, 1, Discipline::PeakEwma, |_| false).unwrap();
+        let pick = |now| four.pick(draw(now, 1, Discipline::PeakEwma), |_| false).unwrap();
         let probe = pick(SECOND);
         probe.begin(SECOND);
         probe.respond(MS, SECOND);
@@ -186,7 +191,7 @@ fn a_run_of_failures_ejects_until_one_probe_succeeds_and_never_more_than_half() 
     assert_eq!(four.ejected(), 2);
     assert_eq!(shares(&four, 0, 1_000, Discipline::PeakEwma)[..2], [0.0, 0.0]);
 
-    let pick = |now| four.pick(now, 1, Discipline::PeakEwma, |_| false).unwrap();
+    let pick = |now| four.pick(draw(now, 1, Discipline::PeakEwma), |_| false).unwrap();
     let probe = pick(SECOND);
     assert!(probe.load().ejected(), "the probe is due");
     probe.begin(SECOND);
@@ -204,7 +209,7 @@ fn a_run_of_failures_ejects_until_one_probe_succeeds_and_never_more_than_half() 
 fn one_probe_at_a_time_and_a_probe_given_up_is_repeated() {
     let four = pool(4);
     eject(&four.nodes()[2], 0);
-    let pick = |now| four.pick(now, 1, Discipline::PeakEwma, |_| false).unwrap();
+    let pick = |now| four.pick(draw(now, 1, Discipline::PeakEwma), |_| false).unwrap();
     let probe = pick(SECOND);
     probe.begin(SECOND);
     assert!(!pick(SECOND).load().ejected());
@@ -233,7 +238,7 @@ fn a_refused_connection_makes_an_endpoint_last_but_not_unreachable() {
     two.nodes()[0].connect_failed(0);
     assert_eq!(shares(&two, 0, 100, Discipline::PeakEwma), [0.0, 1.0]);
     two.nodes()[1].connect_failed(0);
-    assert!(two.pick(0, 1, Discipline::PeakEwma, |_| false).is_some());
+    assert!(two.pick(draw(0, 1, Discipline::PeakEwma), |_| false).is_some());
     assert!(
         shares(&two, 100 * MS, 1_000, Discipline::PeakEwma).iter().all(|share| *share > 0.4),
         "the backoff is over"
@@ -250,7 +255,8 @@ fn a_retry_goes_elsewhere_where_there_is_an_elsewhere() {
     let tried = three.nodes()[1].endpoint().address;
     let mut random = Random(3);
     for _ in 0..1_000 {
-        let node = three.pick(0, random.next(), Discipline::PeakEwma, |endpoint| endpoint.address == tried).unwrap();
+        let node =
+            three.pick(draw(0, random.next(), Discipline::PeakEwma), |endpoint| endpoint.address == tried).unwrap();
         assert_ne!(node.endpoint().address, tried);
     }
 }

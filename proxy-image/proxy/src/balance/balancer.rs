@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use weft_policy::balance::{Discipline, Draw, Pool, Tuning};
+use weft_policy::balance::{Cause, Draw, Pool, Tuning};
 use weft_policy::model::{Algorithm, Balancing, Endpoint, EndpointSet};
 
 use super::picked::{Attachments, Picked};
-use super::{now_ns, random};
+use super::{Want, now_ns, random};
 
 /// Draws endpoints from one endpoints resource, or from one fixed endpoint.
 pub struct Balancer {
@@ -61,27 +61,17 @@ impl Balancer {
         !self.pool.borrow().is_empty()
     }
 
-    /// An endpoint for a request (`PeakEwma`) or a connection of bytes (`LeastPending`), counted as in hand until the guard is finished or
-    /// dropped. `tried` are the endpoints this request failed at: they come again only when there is no other. None: no endpoint at all.
+    /// An endpoint by the algorithm of the resource, counted as in hand until the guard is finished or dropped. `tried` are the endpoints this
+    /// request failed at: they come again only when there is no other. None: no endpoint at all.
     #[must_use]
-    pub fn pick(&self, now_ns: u64, discipline: Discipline, tried: &[Arc<Endpoint>]) -> Option<Picked> {
+    pub fn pick(&self, now_ns: u64, Want { discipline, key }: Want, tried: &[Arc<Endpoint>]) -> Option<Picked> {
         self.refresh(now_ns);
         let excluded = |endpoint: &Endpoint| tried.iter().any(|tried| tried.address == endpoint.address);
-        let node = self.pool.borrow().pick(now_ns, random(), discipline, excluded)?;
+        let node = self.pool.borrow().pick(Draw { now_ns, random: random(), discipline, key }, excluded)?;
         Some(Picked::begin(node, now_ns))
     }
 
-    /// An endpoint for a request by the algorithm of the resource; `key` is what [`Balancer::keyed`] wants told.
-    #[must_use]
-    pub fn pick_request(&self, now_ns: u64, key: Option<u64>, tried: &[Arc<Endpoint>]) -> Option<Picked> {
-        self.refresh(now_ns);
-        let excluded = |endpoint: &Endpoint| tried.iter().any(|tried| tried.address == endpoint.address);
-        let draw = Draw { now_ns, random: random(), discipline: Discipline::PeakEwma, key };
-        let node = self.pool.borrow().pick_request(draw, excluded)?;
-        Some(Picked::begin(node, now_ns))
-    }
-
-    /// How requests are told apart, where they are.
+    /// How requests and connections are told apart, where they are.
     #[must_use]
     pub fn keyed(&self) -> Option<Arc<Balancing>> {
         self.refresh(now_ns());
@@ -103,6 +93,12 @@ impl Balancer {
         let pool = self.pool.borrow();
         let ejected = pool.ejected();
         (pool.nodes().len().saturating_sub(ejected), ejected)
+    }
+
+    /// Ejections so far, by cause.
+    #[must_use]
+    pub fn ejections(&self) -> Vec<(Cause, u64)> {
+        self.pool.borrow().ejections().collect()
     }
 
     /// Takes over changed endpoints. The resource going away leaves what was held in force, as the control plane's loss must.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use weft_control::Control;
 
 pub use balancer::Balancer;
-pub use picked::{Attachments, Picked};
+pub use picked::{Attachments, Held, Picked};
 pub use weft_policy::balance::{Discipline, Outcome, Tuning};
 
 use crate::metrics::{Descriptor, LabelBuilder, Metrics, SeriesLabels};
@@ -31,6 +31,20 @@ static ENDPOINTS: Descriptor = Descriptor::gauge(
     "outbound_http_balancer_endpoints",
     "Endpoints of each balancer: ready, or ejected after a run of failures.",
 );
+
+static EJECTIONS: Descriptor = Descriptor::counter(
+    "outbound_http_balancer_ejections_total",
+    "Ejections of endpoints of each balancer: after failures in a row, for a poor success rate, or again because a probe failed.",
+);
+
+/// What an endpoint is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// `PeakEwma` for a request, `LeastPending` for what is to stay: a connection of bytes, or one that asks to be upgraded.
+    pub discipline: Discipline,
+    /// What [`Balancer::keyed`] wants told.
+    pub key: Option<u64>,
+}
 
 /// All balancers of the proxy. Belongs to one thread.
 pub struct Balancers {
@@ -91,8 +105,35 @@ impl Balancers {
         self.len() == 0
     }
 
-    /// Tells the number of endpoints at every scrape.
+    /// Tells the number of endpoints, and how many were ejected, at every scrape.
     pub fn collect(self: &Rc<Self>, metrics: &Metrics) {
+        self.collect_endpoints(metrics);
+        self.collect_ejections(metrics);
+    }
+
+    fn collect_ejections(self: &Rc<Self>, metrics: &Metrics) {
+        let balancers = Rc::clone(self);
+        metrics.collect_from(move |sampler| {
+            let mut rows: Vec<(SeriesLabels, u64)> = Vec::new();
+            let mut rest = None;
+            for (index, (name, entry)) in balancers.named.borrow().iter().enumerate() {
+                let ejections = entry.balancer.ejections();
+                if index >= ROWS {
+                    *rest.get_or_insert(0) += ejections.iter().map(|(_, count)| count).sum::<u64>();
+                    continue;
+                }
+                let labels = |reason| LabelBuilder::empty().with("name", name).with("reason", reason).build();
+                rows.extend(ejections.into_iter().map(|(cause, count)| (labels(cause.name()), count)));
+            }
+            rows.sort();
+            rows.extend(rest.map(|count| (SeriesLabels::overflow(), count)));
+            for (labels, count) in rows {
+                sampler.sample(&EJECTIONS, &labels, count);
+            }
+        });
+    }
+
+    fn collect_endpoints(self: &Rc<Self>, metrics: &Metrics) {
         let balancers = Rc::clone(self);
         metrics.collect_from(move |sampler| {
             let mut rows: Vec<(SeriesLabels, usize)> = Vec::new();

@@ -36,6 +36,8 @@ enum State {
     Waiting,
     /// With the latency of the head, in nanoseconds.
     Answered(u64),
+    /// A connection of bytes stands.
+    Held,
     Done,
 }
 
@@ -84,6 +86,7 @@ impl Picked {
         match self.state {
             State::Waiting => self.node.finish(outcome, now_ns),
             State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, ..outcome }, now_ns),
+            State::Held => self.node.let_go(),
             State::Done => {}
         }
         self.state = State::Done;
@@ -106,10 +109,20 @@ impl Picked {
         // Otherwise dropped, as a try that its client gave up.
     }
 
-    /// A connection of bytes stands.
-    pub fn established(&self) {
+    /// A connection of bytes stands, and counts at the endpoint until the guard is dropped.
+    pub fn established(&mut self) {
         self.connected();
-        self.node.established(now_ns());
+        if self.state == State::Waiting {
+            self.node.established(now_ns());
+            self.state = State::Held;
+        }
+    }
+
+    /// What was a request is a connection that stays, and counts at the endpoint until the guard is dropped.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        self.node.hold();
+        Held(Rc::clone(&self.node))
     }
 
     /// The server asked for a pause before the next request; believed up to a bound.
@@ -132,6 +145,15 @@ impl Picked {
     }
 }
 
+/// An upgraded connection to an endpoint.
+pub struct Held(Rc<Node<Attachments>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
+}
+
 impl Drop for Picked {
     fn drop(&mut self) {
         match self.state {
@@ -140,6 +162,7 @@ impl Drop for Picked {
                 self.node.give_up(now.saturating_sub(self.began_ns.get()), now);
             }
             State::Answered(latency_ns) => self.node.conclude(Outcome { latency_ns, failed: false }, now_ns()),
+            State::Held => self.node.let_go(),
             State::Done => {}
         }
     }

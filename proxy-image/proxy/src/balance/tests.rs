@@ -15,13 +15,15 @@ fn endpoint(n: u8) -> Endpoint {
     }
 }
 
+const WANT: Want = Want { discipline: Discipline::PeakEwma, key: None };
+
 fn balancers() -> (Rc<Balancers>, ControlSetter, Arc<str>) {
     let (control, setter) = Control::memory();
     (Balancers::new(control), setter, Arc::from("endpoints/demo/web:80"))
 }
 
 fn pick(balancer: &Balancer) -> Option<Picked> {
-    balancer.pick(now_ns(), Discipline::PeakEwma, &[])
+    balancer.pick(now_ns(), WANT, &[])
 }
 
 #[test]
@@ -113,6 +115,51 @@ fn balancers_past_the_bound_share_one_overflow_row() {
     let text = metrics.render();
     assert_eq!(text.matches("outbound_http_balancer_endpoints{name=").count(), 2 * ROWS);
     assert!(text.contains("outbound_http_balancer_endpoints{overflow=\"true\"} 7\n"));
+    assert_eq!(text.matches("outbound_http_balancer_ejections_total{name=").count(), 3 * ROWS);
+    assert!(text.contains("outbound_http_balancer_ejections_total{overflow=\"true\"} 0\n"));
+}
+
+#[test]
+fn an_ejection_is_told_with_its_reason() {
+    let (balancers, setter, name) = balancers();
+    setter.set_endpoints(&name, vec![endpoint(1), endpoint(2)]);
+    let balancer = balancers.get(&name);
+    // Ten tries that fail are five at least at one of two.
+    (0..10).for_each(|_| pick(&balancer).unwrap().finish_now(true));
+    let metrics = Metrics::new(Limits::default());
+    balancers.collect(&metrics);
+    let text = metrics.render();
+    for (reason, count) in [("consecutive_failures", 1), ("success_rate", 0), ("failed_probe", 0)] {
+        let line = format!("outbound_http_balancer_ejections_total{{name=\"{name}\",reason=\"{reason}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(
+        text.contains(&format!("outbound_http_balancer_endpoints{{name=\"{name}\",endpoint_state=\"ejected\"}} 1\n"))
+    );
+}
+
+#[test]
+fn a_connection_is_held_until_its_guard_goes_however_it_ends() {
+    let balancer = Balancer::fixed(&Arc::new(endpoint(1)));
+    let watch = pick(&balancer).unwrap();
+    let held = || (watch.node().load().pending(), watch.node().load().held());
+    let mut bytes = pick(&balancer).unwrap();
+    bytes.established();
+    bytes.established();
+    assert_eq!(held(), (1, 1), "told twice, held once");
+    drop(bytes);
+    assert_eq!(held(), (1, 0));
+    let mut bytes = pick(&balancer).unwrap();
+    bytes.established();
+    bytes.finish_now(true);
+    assert_eq!(held(), (1, 0));
+    let mut request = pick(&balancer).unwrap();
+    request.respond(now_ns());
+    let upgraded = request.hold();
+    request.finish_now(false);
+    assert_eq!(held(), (1, 1));
+    drop(upgraded);
+    assert_eq!(held(), (1, 0));
 }
 
 #[test]
@@ -136,8 +183,9 @@ fn what_requests_are_told_apart_by_is_known_from_the_first_request_on() {
     let ring = Balancing { algorithm: Algorithm::RingHash, hash_key: Some(HashKey::Source), ..Balancing::default() };
     setter.set_balanced(&name, vec![endpoint(1), endpoint(2)], ring);
     assert!(balancer.keyed().is_some());
-    let first = balancer.pick_request(now_ns(), Some(7), &[]).unwrap();
-    let again = balancer.pick_request(now_ns(), Some(7), &[]).unwrap();
+    let want = Want { key: Some(7), ..WANT };
+    let first = balancer.pick(now_ns(), want, &[]).unwrap();
+    let again = balancer.pick(now_ns(), want, &[]).unwrap();
     assert_eq!(first.endpoint().address, again.endpoint().address);
 }
 

@@ -11,9 +11,17 @@ use weft_policy::model::{Ref, RequestPolicy};
 
 use super::Room;
 use crate::balance::now_ns;
-use crate::metrics::{Counter, LabelBuilder, Metrics, descriptors};
+use crate::metrics::{Counter, Descriptor, LabelBuilder, Metrics, SeriesLabels, descriptors};
 
 type Key = (Ref, String);
+
+/// Breakers told in a scrape; the open ones of the rest are told together.
+const ROWS: usize = 1_000;
+
+static CIRCUIT_OPEN: Descriptor = Descriptor::gauge(
+    "outbound_http_circuit_open",
+    "Whether the circuit breaker of a policy is open: 1 from its opening until a probe has succeeded.",
+);
 
 /// The memory of all policies.
 #[derive(Default)]
@@ -26,6 +34,8 @@ pub struct Carriers {
 struct State {
     budget: BudgetState,
     breaker: BreakerState,
+    /// The policy has one, as it is now.
+    breaks: Cell<bool>,
     faults: FaultState,
     /// Of the faults that `faults` is about.
     stamp: u64,
@@ -77,7 +87,28 @@ impl Carriers {
             states.insert(key, Rc::clone(&made));
             made
         });
+        state.breaks.set(policy.breaker.is_some());
         Rc::new(Carrier { policy: Arc::clone(policy), state })
+    }
+
+    /// Tells which breakers are open, at every scrape.
+    pub fn collect(self: &Rc<Self>, metrics: &Metrics) {
+        let carriers = Rc::clone(self);
+        metrics.collect_from(move |sampler| {
+            let states = carriers.states.borrow();
+            let breakers = || states.iter().filter(|(_, state)| state.breaks.get());
+            let open = |state: &State| u64::from(state.breaker.is_open());
+            let mut rows: Vec<(SeriesLabels, u64)> =
+                breakers().take(ROWS).map(|((policy, rule), state)| (labels(policy, rule), open(state))).collect();
+            rows.sort();
+            if breakers().nth(ROWS).is_some() {
+                let rest = breakers().skip(ROWS).map(|(_, state)| open(state)).sum();
+                rows.push((SeriesLabels::overflow(), rest));
+            }
+            for (labels, open) in rows {
+                sampler.sample(&CIRCUIT_OPEN, &labels, open);
+            }
+        });
     }
 
     /// Forgets policies that no destination names. Call about once a minute.
@@ -92,13 +123,18 @@ impl Carriers {
     }
 }
 
+fn labels(policy: &Ref, rule: &str) -> SeriesLabels {
+    LabelBuilder::empty().with_ref("policy", policy).with("rule", rule).build()
+}
+
 impl State {
     fn new(metrics: &Metrics, policy: &RequestPolicy, stamp: u64) -> Self {
-        let labels = LabelBuilder::empty().with_ref("policy", &policy.policy).with("rule", &policy.rule).build();
+        let labels = labels(&policy.policy, &policy.rule);
         let counter = |descriptor| metrics.counter(descriptor, &labels);
         Self {
             budget: BudgetState::default(),
             breaker: BreakerState::default(),
+            breaks: Cell::new(false),
             faults: FaultState::default(),
             stamp,
             in_flight: Cell::new(0),
@@ -192,5 +228,56 @@ impl Carrier {
 
     pub(super) fn succeeded_again(&self) {
         self.state.counters.successes.increment();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Limits;
+    use std::time::Duration;
+    use weft_policy::model::Breaker;
+
+    fn guarded(name: &str) -> Arc<RequestPolicy> {
+        let policy = Ref { name: name.to_owned(), ..Ref::default() };
+        let pause = Duration::from_secs(60);
+        let breaker = Breaker { consecutive_failures: Some(1), success_rate: None, pause, pause_max: pause };
+        Arc::new(RequestPolicy { policy, breaker: Some(breaker), ..RequestPolicy::default() })
+    }
+
+    fn scraped(carriers: &Rc<Carriers>) -> Vec<String> {
+        let metrics = Metrics::new(Limits::default());
+        carriers.collect(&metrics);
+        metrics
+            .render()
+            .lines()
+            .filter(|line| line.starts_with("outbound_http_circuit_open"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn a_breaker_tells_that_it_is_open_and_a_policy_without_one_tells_nothing() {
+        let (carriers, metrics) = (Rc::new(Carriers::default()), Metrics::new(Limits::default()));
+        let carrier = carriers.carrier(&metrics, &guarded("web"));
+        let _without = carriers.carrier(&metrics, &Arc::new(RequestPolicy::default()));
+        let row = |open| {
+            format!(
+                "outbound_http_circuit_open{{policy_group=\"\",policy_kind=\"\",policy_name=\"web\",rule=\"\"}} {open}"
+            )
+        };
+        assert_eq!(scraped(&carriers), [row(0)]);
+        carrier.ended(Some(true));
+        assert_eq!(scraped(&carriers), [row(1)]);
+    }
+
+    #[test]
+    fn breakers_past_the_bound_share_one_overflow_row() {
+        let (carriers, metrics) = (Rc::new(Carriers::default()), Metrics::new(Limits::default()));
+        let held: Vec<_> = (0..ROWS + 7).map(|n| carriers.carrier(&metrics, &guarded(&format!("p{n}")))).collect();
+        held.iter().for_each(|carrier| carrier.ended(Some(true)));
+        let rows = scraped(&carriers);
+        assert_eq!(rows.len(), ROWS + 1);
+        assert_eq!(rows.last().map(String::as_str), Some("outbound_http_circuit_open{overflow=\"true\"} 7"));
     }
 }

@@ -21,7 +21,7 @@ impl ConnectionPlan {
 
     /// The dial succeeded.
     pub fn connected(&mut self) {
-        if let Some(picked) = &self.picked {
+        if let Some(picked) = &mut self.picked {
             picked.established();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weft_control::Resolution;
-use weft_policy::balance::key_of;
+use weft_policy::balance::{key_of, key_of_connection};
 use weft_policy::carry::Injection;
 use weft_policy::model::{
     self, Backend, BackendTarget, Balancing, OutboundKind, OutboundRoute, Routed, UnknownDestination,
@@ -18,7 +18,7 @@ use weft_policy::{RequestView, pick_backend, select_connection, select_policy, s
 use super::connection::ConnectionPlan;
 use super::session::{Plan, Refused};
 use super::{Carried, Counted, Direction, ErrorReason, Tally, Target};
-use crate::balance::{Balancer, Discipline, Picked, now_ns, random};
+use crate::balance::{Balancer, Discipline, Picked, Want, now_ns, random};
 use crate::carry::{Begun, Carrier, Carry};
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, SeriesLabels, Tls};
@@ -47,6 +47,18 @@ type Key = (u64, usize, usize);
 
 thread_local! {
     static TABLES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The request asks for a connection that stays: a tunnel, or another protocol. Offers of HTTP/2 come with ordinary requests and are not taken up.
+fn asks_to_stay(view: &impl RequestView) -> bool {
+    let other = |field: &[u8]| !field.trim_ascii().eq_ignore_ascii_case(b"h2c");
+    view.method() == "CONNECT" || view.header("upgrade").any(other)
+}
+
+/// What the connection is told apart by.
+fn connection_key(proxy: &Proxy, balancing: &Balancing) -> Option<u64> {
+    let workload = proxy.workload()?;
+    key_of_connection(balancing, &workload.identity, &workload.pod_uid)
 }
 
 /// What the request is told apart by.
@@ -331,10 +343,12 @@ impl Outbound {
             }
         };
         let delay = injection.map_or(Duration::ZERO, |injection| injection.delay);
-        let key = Cell::new(None);
+        let discipline = if asks_to_stay(view) { Discipline::LeastPending } else { Discipline::PeakEwma };
+        let want = Cell::new(Want { discipline, key: None });
         let pick = |balancer: &Balancer| {
-            key.set(balancer.keyed().and_then(|balancing| hash_key(proxy, &balancing, view)));
-            balancer.pick_request(now_ns(), key.get(), &[])
+            let key = balancer.keyed().and_then(|balancing| hash_key(proxy, &balancing, view));
+            want.set(Want { discipline, key });
+            balancer.pick(now_ns(), want.get(), &[])
         };
         match Self::choose(&table, choice, pick) {
             Ok(chosen) => {
@@ -346,8 +360,8 @@ impl Outbound {
                     tally.carried(Carried::Policy(Rc::clone(carry.carrier()), permit));
                     carry
                 });
-                let (target, key) = (beside.target.clone(), key.get());
-                Ok(Plan { target, tally, carry, delay, balancer, key, tried: Vec::new() })
+                let (target, want) = (beside.target.clone(), want.get());
+                Ok(Plan { target, tally, carry, delay, balancer, want, tried: Vec::new(), others: 0 })
             }
             Err(Unserved { reason, status, route, backend }) => {
                 if let Some((carry, _permit)) = &carried {
@@ -377,8 +391,11 @@ impl Outbound {
             OutboundKind::PassThrough => return Ok(plain()),
             OutboundKind::Refused(_) => return Err(Refusal::RefusedDestination),
         };
-        let chosen = Self::choose(&table, choice, |balancer| balancer.pick(now_ns(), Discipline::LeastPending, &[]))
-            .map_err(|_| Refusal::NoEndpoint)?;
+        let pick = |balancer: &Balancer| {
+            let key = balancer.keyed().and_then(|balancing| connection_key(proxy, &balancing));
+            balancer.pick(now_ns(), Want { discipline: Discipline::LeastPending, key }, &[])
+        };
+        let chosen = Self::choose(&table, choice, pick).map_err(|_| Refusal::NoEndpoint)?;
         let target = table.beside(&chosen.picked).target.clone();
         let labels = table.labels(outgoing().with("peer", "dst"), proxy, chosen.route, chosen.backend, Some(&target));
         Ok(ConnectionPlan::new(target, Some(chosen.picked), proxy.metrics.tcp_series(&labels)))

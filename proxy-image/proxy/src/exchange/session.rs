@@ -15,11 +15,14 @@ use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::{Direction, ErrorReason, Tally, Target};
 use crate::access_log::{Record, Version};
-use crate::balance::{Balancer, now_ns};
+use crate::balance::{Balancer, Discipline, Want, now_ns};
 use crate::carry::{Carry, Failure};
 use crate::context::Proxy;
 use crate::metrics::{LabelBuilder, TcpSeries, Tls};
 use crate::refusal::Refusal;
+
+/// Endpoints beside the first that one request is dialled at, all its tries together.
+const OTHERS: usize = 4;
 
 /// A client connection: who calls, and the rules that hold for what it asks. Shared by the streams of an HTTP/2 connection.
 pub struct Session {
@@ -45,9 +48,11 @@ pub struct Plan {
     /// Waited before anything else: a fault that is injected.
     pub delay: Duration,
     pub(super) balancer: Option<Rc<Balancer>>,
-    /// What it is told apart by, for further tries.
-    pub(super) key: Option<u64>,
+    /// For further tries.
+    pub(super) want: Want,
     pub(super) tried: Vec<Arc<Endpoint>>,
+    /// Other endpoints that were dialled because one could not be reached.
+    pub(super) others: usize,
 }
 
 /// The proxy answers this request itself.
@@ -74,7 +79,8 @@ impl Refused {
 impl Plan {
     /// By no policy, to `target`.
     pub(super) fn new(target: Target, tally: Tally) -> Self {
-        Self { target, tally, carry: None, delay: Duration::ZERO, balancer: None, key: None, tried: Vec::new() }
+        let want = Want { discipline: Discipline::PeakEwma, key: None };
+        Self { target, tally, carry: None, delay: Duration::ZERO, balancer: None, want, tried: Vec::new(), others: 0 }
     }
 
     /// There is an endpoint that this request has not failed at, beside the one it goes to now.
@@ -102,22 +108,26 @@ impl Plan {
         if !self.tried.iter().any(|tried| tried.address == failed.address) {
             self.tried.push(Arc::clone(failed));
         }
-        if let Some(picked) = balancer.pick_request(now_ns(), self.key, &self.tried) {
+        if let Some(picked) = balancer.pick(now_ns(), self.want, &self.tried) {
             self.target = Target::endpoint(picked.endpoint());
             self.tally.tried_again(picked);
         }
     }
 
-    /// After a dial that failed: another endpoint of the same backend. False: there is none, answer the dial's error.
+    /// After a dial that failed: another endpoint of the same backend. False: there is none, or enough were dialled; answer the dial's error.
     pub fn another(&mut self) -> bool {
         let (Some(balancer), Some(failed)) = (&self.balancer, &self.target.endpoint) else { return false };
+        if self.others >= OTHERS {
+            return false;
+        }
         self.tried.push(Arc::clone(failed));
-        let Some(picked) = balancer.pick_request(now_ns(), self.key, &self.tried) else { return false };
+        let Some(picked) = balancer.pick(now_ns(), self.want, &self.tried) else { return false };
         if self.tried.iter().any(|tried| tried.address == picked.endpoint().address) {
             return false;
         }
         self.target = Target::endpoint(picked.endpoint());
         self.tally.picked_another(picked);
+        self.others += 1;
         true
     }
 }

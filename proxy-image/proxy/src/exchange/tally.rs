@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::limit::InFlight;
 use super::{Direction, ErrorReason};
 use crate::access_log::{Ended, Record};
-use crate::balance::{Outcome, Picked, now_ns};
+use crate::balance::{Held, Outcome, Picked, now_ns};
 use crate::carry::{Carrier, Permit};
 use crate::context::Proxy;
 use crate::metrics::{Classification, Counter, RequestSeries, Response, classify};
@@ -129,6 +129,12 @@ impl Tally {
         if let Some(picked) = &mut self.picked {
             picked.respond(now_ns());
         }
+    }
+
+    /// The request becomes a connection that stays: the endpoint has it in hand until the guard is dropped. None: no endpoint was chosen.
+    #[must_use]
+    pub fn hold(&self) -> Option<Held> {
+        self.picked.as_ref().map(Picked::hold)
     }
 
     /// The response was passed on, whole unless `end` says what broke.

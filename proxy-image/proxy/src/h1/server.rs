@@ -16,6 +16,7 @@ use super::exchange::{Ended, Exchange, State, Traits};
 use super::head::{RequestHead, slots};
 use super::pump::{Pump, Stop};
 use crate::access_log::Version;
+use crate::balance::Held;
 use crate::buffer::{Buffer, SIZE};
 use crate::carry::{Carry, Clock, Reserved};
 use crate::context::Proxy;
@@ -53,7 +54,7 @@ pub async fn serve(stream: Stream, session: Rc<Session>) {
             After::Continue => {}
             After::Close => return connection.close().await,
             After::Gone => return,
-            After::Tunnel(upstream, reply) => {
+            After::Tunnel(upstream, reply, _held) => {
                 let Connection { stream, input, session } = connection;
                 let relay = tcp::Relay { sent: input, received: reply, line: None };
                 let age = session.time_left();
@@ -99,7 +100,7 @@ enum After {
     Continue,
     Close,
     Gone,
-    Tunnel(Stream, Buffer),
+    Tunnel(Stream, Buffer, Option<Held>),
 }
 
 /// An upstream connection has served and may serve again. `streamed`: its server was given time for a long request.
@@ -290,8 +291,9 @@ impl Connection {
                     return if keep { After::Continue } else { After::Close };
                 }
                 Ended::Tunnel { status } => {
+                    let held = plan.tally.hold();
                     plan.tally.finish(End { status, grpc: None, error: None });
-                    return After::Tunnel(upstream, reply);
+                    return After::Tunnel(upstream, reply, held);
                 }
                 Ended::ClientGone => {
                     upstream.reset_on_drop();
