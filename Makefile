@@ -6,7 +6,7 @@ NAME ?= dev
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/bin:$(PATH)
 NODE := node_modules/.bin/node
 
-.PHONY: help deps demo demo-down test verify fuzz bench cluster-up cluster-down image-load images install gen format clean
+.PHONY: help deps demo demo-down test verify fuzz bench bench-scale cluster-up cluster-down image-load images install gen format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ fuzz: deps ## hostile input to the proxy's parsers (SECONDS=600 for each target;
 
 bench: deps ## the proxy pair against its peers in one interleaved run, a quarter of an hour (BENCH=quick: three minutes); writes bench/out
 	@$(NODE) bench/main.ts
+
+bench-scale: deps ## the operator with 1,000 Services and 8,000 simulated proxies, a quarter of an hour (BENCH=quick: one minute); writes bench/out/scale.json
+	@$(NODE) bench/scale/main.ts
 
 cluster-up: deps ## start the local node NAME (kubeconfig in .cluster/NAME/)
 	@$(NODE) e2e/cluster/main.ts up $(NAME)

@@ -13,6 +13,7 @@ import { promisify } from 'node:util';
 import { bundleText } from './build.ts';
 import { cacheRoot, withLock } from './components/build.ts';
 import { buildImage, dynamicFiles, type ImageFile, type ImageOptions } from './image/index.ts';
+import { OPERATOR_NODE_OPTIONS } from './image/operator-options.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -52,8 +53,7 @@ async function operatorImage(): Promise<BuiltImage> {
     if ('content' in file) hash.update(`${file.to}\0`).update(file.content).update('\0');
   }
   const options = {
-    // A package that the operator is made with still asks for Node's own punycode; the log is JSON, line by line, and nothing else.
-    entrypoint: ['/usr/bin/node', '--disable-warning=DEP0040', '/app/operator.js'],
+    entrypoint: ['/usr/bin/node', ...OPERATOR_NODE_OPTIONS, '/app/operator.js'],
     env: { NODE_ENV: 'production' },
     user: '65532:65532',
     workdir: '/app',
