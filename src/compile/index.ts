@@ -9,6 +9,8 @@ export { type Plan, whoIs } from './plan/index.ts';
 export type { Mesh } from './parse/index.ts';
 export { type Reason, REASONS } from './reasons.ts';
 export { render } from './render/index.ts';
+export { type Changes, changesBetween } from './render/changes.ts';
 export { type Rendered, renderAgain } from './render/inputs.ts';
+export { scopeOf } from './render/scope.ts';
 export { conditionsOf, programmed, ready, setCondition } from './status.ts';
 export { problemText, validateObject, type ValidationContext } from './validate.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { authorize, type Client } from '../evaluate/index.ts';
 import { canonicalJson, type ObjectKey, podKey } from '../kernel/index.ts';
 import { type Snapshot, snapshotOf, viewKey, type Workload } from '../model/index.ts';
-import { compile, type Plan, render, renderAgain, whoIs } from './index.ts';
+import { changesBetween, compile, type Plan, render, renderAgain, scopeOf, whoIs } from './index.ts';
 import { anyObject, cluster, fullCluster, grant, keyOf, NAMES, server } from './testing/generators.ts';
 import { OPTIONS } from './testing/golden-case.ts';
 
@@ -14,7 +14,7 @@ function compiled(objects: readonly Json[]) {
   return compile(snapshotOf(objects).snapshot, OPTIONS);
 }
 
-/** The second snapshot as stores make it: an object that did not change is the same JavaScript object as in the first. */
+/** The second snapshot as stores make it: an object that did not change is the same JavaScript object as in the first, a kind without changes the same Map. */
 function likeStores(first: Snapshot, second: Snapshot): Snapshot {
   const fields = Object.entries(second) as [keyof Snapshot, ReadonlyMap<ObjectKey, object>][];
   const reused = fields.map(([field, map]) => {
@@ -22,7 +22,9 @@ function likeStores(first: Snapshot, second: Snapshot): Snapshot {
       const known = first[field].get(key);
       return [key, known !== undefined && canonicalJson(known) === canonicalJson(object) ? known : object];
     });
-    return [field, new Map(objects)];
+    const same =
+      objects.length === first[field].size && objects.every(([key, object]) => first[field].get(key) === object);
+    return [field, same ? first[field] : new Map(objects)];
   });
   return Object.fromEntries(reused) as Snapshot;
 }
@@ -242,5 +244,63 @@ describe('access', () => {
     const sizes = fc.sample(cluster, 300).map(objects => admitted(compiled(objects).plan).size);
     expect(sizes.some(size => size > 0)).toBe(true);
     expect(sizes.some(size => size < Math.max(...sizes))).toBe(true);
+  });
+});
+
+describe('what is not looked at again', () => {
+  /** A cluster, and the same with few of its objects taken away, replaced or added. */
+  const change = fc
+    .tuple(fullCluster, fc.array(anyObject, { minLength: 1, maxLength: 2 }), fc.nat(2), fc.nat())
+    .map(([objects, replaced, drop, at]) => {
+      const keys = new Set(replaced.map(keyOf));
+      const kept = objects.filter(object => !keys.has(keyOf(object)));
+      const without = kept.filter((_, index) => drop === 0 || index !== at % kept.length);
+      return [objects, [...without, ...replaced]] as const;
+    });
+
+  it('has not changed for anybody', () => {
+    let [unseen, differing] = [0, 0];
+    fc.assert(
+      fc.property(change, ([objects, others]) => {
+        const first = snapshotOf(objects).snapshot;
+        const former = compile(first, OPTIONS).plan;
+        const { plan } = compile(likeStores(first, snapshotOf(others).snapshot), OPTIONS);
+        const may = changesBetween(former, plan);
+        for (const key of PODS) {
+          const [before, who] = [whoIs(former, key), whoIs(plan, key)];
+          // A pod that has moved has its resources asked for anew.
+          if (before === undefined || who === undefined || viewKey(before.view) !== viewKey(who.view)) continue;
+          for (const name of NAMES) {
+            const [was, is] = [render(former, who, name), render(plan, who, name)];
+            if (canonicalJson(was ?? null) !== canonicalJson(is ?? null)) {
+              differing += 1;
+              expect(may(who, name), name).toBe(true);
+            } else if (!may(who, name)) unseen += 1;
+          }
+        }
+      }),
+      { numRuns: 400 },
+    );
+    // Of both kinds there are many.
+    expect([unseen > 500, differing > 100]).toEqual([true, true]);
+  });
+
+  it('is the same for all askers of one scope', () => {
+    fc.assert(
+      fc.property(fullCluster, objects => {
+        const { plan } = compiled(objects);
+        const seen = new Map<string, string>();
+        for (const key of PODS) {
+          const who = whoIs(plan, key);
+          if (who === undefined) continue;
+          for (const name of NAMES) {
+            const scope = `${name} ${scopeOf(plan, who, name)}`;
+            const text = canonicalJson(render(plan, who, name) ?? null);
+            expect(seen.get(scope) ?? text, name).toBe(text);
+            seen.set(scope, text);
+          }
+        }
+      }),
+    );
   });
 });

@@ -185,10 +185,12 @@ export function createHub(options: HubOptions): Hub {
     pump(proxy, pumping);
   }
 
-  /** The pod's place in the cluster may have changed: other view, other topics. */
-  function follow(proxy: ProxyRecord, who: Who): void {
-    if (viewKey(who.view) === viewKey(proxy.who.view)) return;
+  /** The pod's place in the cluster may have changed: other view, other topics. True: something may have to be sent. */
+  function follow(proxy: ProxyRecord, who: Who): boolean {
+    if (who === proxy.who) return false;
+    const moved = viewKey(who.view) !== viewKey(proxy.who.view);
     proxy.who = who;
+    if (!moved) return false;
     for (const slot of proxy.slots.values()) {
       const topic = topics.of(who, slot.topic.name);
       if (topic === slot.topic) {
@@ -200,21 +202,28 @@ export function createHub(options: HubOptions): Hub {
       slot.topic = topic;
       mark(slot);
     }
+    return true;
   }
 
   function publish(): void {
+    const marked = new Set<ProxyRecord>();
     for (const proxy of registry.records.values()) {
       const who = options.source.view(proxy.who.podKey);
       if (who !== undefined && who.view.mesh === proxy.who.view.mesh) {
-        follow(proxy, who);
+        if (follow(proxy, who)) marked.add(proxy);
         continue;
       }
       end(proxy, new AppError('permission-denied', 'the pod is no longer part of this mesh'));
       forget(proxy);
     }
     // First all marks, then all writes: a stream sees the whole of a change before it chooses what to send first.
-    for (const topic of topics.refresh()) for (const slot of topic.slots) mark(slot);
-    for (const proxy of registry.records.values()) pump(proxy, pumping);
+    for (const topic of topics.refresh()) {
+      for (const slot of topic.slots) {
+        mark(slot);
+        marked.add(slot.proxy);
+      }
+    }
+    for (const proxy of marked) pump(proxy, pumping);
     registry.touch();
   }
 

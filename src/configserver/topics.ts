@@ -21,14 +21,14 @@ export interface Topics {
   join(topic: Topic, slot: Slot): void;
   /** A topic without slots is forgotten. */
   leave(topic: Topic, slot: Slot): void;
-  /** Asks the source about every topic again; answers with those whose version changed. */
+  /** Asks the source again about every topic that the last publish can have changed; answers with those whose version changed. */
   refresh(): readonly Topic[];
   /** Topics whose current resource is derived from the object. */
   derivedFrom(key: ObjectKey): Iterable<Topic>;
   readonly size: number;
 }
 
-export function createTopics(source: Pick<ConfigSource, 'resource'>): Topics {
+export function createTopics(source: Pick<ConfigSource, 'resource' | 'changed'>): Topics {
   const topics = new Map<string, Topic>();
   const byObject = new Map<ObjectKey, Set<Topic>>();
 
@@ -78,7 +78,12 @@ export function createTopics(source: Pick<ConfigSource, 'resource'>): Topics {
       unlink(topic);
       topics.delete(topic.key);
     },
-    refresh: () => [...topics.values()].filter(update),
+    refresh: () => {
+      const stale: Topic[] = [];
+      for (const topic of topics.values())
+        if (source.changed(topic.who, topic.name) && update(topic)) stale.push(topic);
+      return stale;
+    },
     derivedFrom: key => byObject.get(key) ?? [],
     get size() {
       return topics.size;

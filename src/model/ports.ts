@@ -10,6 +10,8 @@ export type Unsubscribe = () => void;
 export interface ConfigSource {
   /** Undefined: there is no such resource; for `outbound/...` the mesh's rule for unknown destinations applies. */
   resource(who: Who, name: string): Resource | undefined;
+  /** False: the last publish has left the resource as the asker had it, and it need not be asked for again. */
+  changed(who: Who, name: string): boolean;
   /** Called after a new generation is in place; the listener asks again for what its streams hold. */
   onPublish(listener: () => void): Unsubscribe;
   /** Undefined: the pod is unknown, or has no proxy. */

@@ -101,7 +101,13 @@ export function ports(
       holders: () => ({ total: proxies.length, ready: 0, silent: [] }),
       onChange: () => () => {},
     },
-    config: { resource: () => undefined, onPublish: () => () => {}, view: () => undefined, generation: 7 },
+    config: {
+      resource: () => undefined,
+      changed: () => true,
+      onPublish: () => () => {},
+      view: () => undefined,
+      generation: 7,
+    },
     issuers: {
       active: mesh => (mesh === 'default' ? anIssuer() : undefined),
       trust: () => new Map(),

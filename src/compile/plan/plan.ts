@@ -1,7 +1,7 @@
-import { type ObjectKey, PROXY_LABEL } from '../../kernel/index.ts';
-import type { Who } from '../../model/index.ts';
+import { nodeKey, type ObjectKey, PROXY_LABEL } from '../../kernel/index.ts';
+import type { PodFacts, Snapshot, Who } from '../../model/index.ts';
 import type { EffectiveSplit, World } from '../resolve/index.ts';
-import { nodeOf } from '../resolve/index.ts';
+import { onceForBoth } from '../once.ts';
 
 /** Everything that is decided, ready to be rendered for whoever asks. Nothing in it depends on a particular proxy. */
 export interface Plan {
@@ -10,16 +10,16 @@ export interface Plan {
   readonly splits: ReadonlyMap<ObjectKey, EffectiveSplit>;
 }
 
-/** How a pod sees the mesh; undefined when it is unknown or has no proxy of a mesh that is configured. */
+/** How a pod sees the mesh; undefined when it is unknown or has no proxy of a mesh that is configured. The very same while pod and nodes are. */
 export function whoIs(plan: Plan, podKey: ObjectKey): Who | undefined {
-  const pod = plan.world.snapshot.pods.get(podKey);
-  const mesh = pod?.meta.labels[PROXY_LABEL] ?? '';
-  if (pod === undefined || !plan.world.meshes.has(mesh)) return undefined;
-  const view = {
-    mesh,
-    namespace: pod.meta.namespace,
-    zone: nodeOf(plan.world, pod.node)?.zone ?? '',
-    node: pod.node,
-  };
-  return { view, podKey };
+  const { snapshot, meshes } = plan.world;
+  const pod = snapshot.pods.get(podKey);
+  if (pod === undefined || !meshes.has(pod.meta.labels[PROXY_LABEL] ?? '')) return undefined;
+  return whoOf(snapshot.nodes, pod);
 }
+
+const whoOf = onceForBoth((nodes: Snapshot['nodes'], pod: PodFacts): Who => {
+  const { namespace, labels } = pod.meta;
+  const zone = nodes.get(nodeKey(pod.node))?.zone ?? '';
+  return { view: { mesh: labels[PROXY_LABEL] ?? '', namespace, zone, node: pod.node }, podKey: pod.key };
+});

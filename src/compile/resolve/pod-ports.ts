@@ -1,5 +1,6 @@
 import { parsePortList, type PortRange, portListHas, sortedUnique } from '../../kernel/index.ts';
 import { type PodFacts, selectorMatches, type ServiceFacts } from '../../model/index.ts';
+import { onceForBoth } from '../once.ts';
 import { PROXY_PORTS } from '../options.ts';
 import type { Mesh, ServerRule } from '../parse/index.ts';
 import { podSetting, type World } from './world.ts';
@@ -23,11 +24,15 @@ export function serversOfPod(world: World, pod: PodFacts): ReadonlyMap<number, S
 
 /** Services whose selector selects the pod. */
 export function servicesOfPod(world: World, pod: PodFacts): readonly ServiceFacts[] {
-  return (world.services.get(pod.meta.namespace) ?? []).filter(
+  return selecting(world.services, pod);
+}
+
+const selecting = onceForBoth((services: World['services'], pod: PodFacts) =>
+  (services.get(pod.meta.namespace) ?? []).filter(
     service =>
       Object.keys(service.selector).length > 0 && selectorMatches({ matchLabels: service.selector }, pod.meta.labels),
-  );
-}
+  ),
+);
 
 /** Asked for once per endpoint of every Service; a world never changes, so neither do its answers. */
 const inboundPorts = new WeakMap<World, Map<PodFacts, readonly number[]>>();

@@ -19,6 +19,7 @@ import type {
   Snapshot,
 } from '../../model/index.ts';
 import type { CompileOptions } from '../options.ts';
+import { once, onceForBoth } from '../once.ts';
 import { byPrecedence } from '../order.ts';
 import {
   type Grant,
@@ -57,53 +58,88 @@ export interface World {
 }
 
 export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
-  const rules = [...snapshot.servers.values()]
-    .map(object => parseServer(object).value)
-    .filter(rule => rule !== undefined);
-  const grants = [...snapshot.serverAuthorizations.values()]
-    .map(object => parseServerAuthorization(object).value)
-    .filter(grant => grant !== undefined);
-  const meshes = [...snapshot.meshConfigs.values()]
-    .map(object => parseMeshConfig(object).value)
-    .filter(mesh => mesh !== undefined);
-  const slices = [...snapshot.endpointSlices.values()]
-    .filter(slice => slice.service !== '')
-    .toSorted((left, right) => compareText(left.key, right.key));
+  const { services } = snapshot;
   return {
     snapshot,
     options,
-    meshes: new Map(meshes.map(mesh => [mesh.name, mesh])),
-    podsByIp: youngestBy(snapshot.pods.values(), addressesOwned),
-    servicesByIp: youngestBy(snapshot.services.values(), service => service.clusterIps),
-    servicesByExternalAddress: firstBy(snapshot.services.values(), ({ externalIps, ports }) =>
-      externalIps.flatMap(ip => ports.map(({ port }) => formatAddress(ip, port))),
-    ),
-    nodesByIp: youngestBy(snapshot.nodes.values(), node => node.ips),
-    pods: grouped(snapshot.pods.values(), pod => pod.meta.namespace),
-    services: grouped(snapshot.services.values(), service => service.meta.namespace),
-    servers: grouped(
-      rules.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
-      rule => rule.object.meta.namespace,
-    ),
-    grants: grouped(
-      grants.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
-      grant => grant.object.meta.namespace,
-    ),
-    networkPolicies: grouped(
-      [...snapshot.networkPolicies.values()].filter(policy => policy.ingress),
-      policy => policy.meta.namespace,
-    ),
-    traffic: trafficByService(snapshot),
-    slices: grouped(slices, slice => serviceKey(slice.meta.namespace, slice.service)),
-    handWritten: grouped(
-      slices.filter(slice => {
-        const service = snapshot.services.get(serviceKey(slice.meta.namespace, slice.service));
-        return service !== undefined && Object.keys(service.selector).length === 0;
-      }),
-      slice => slice.meta.namespace,
-    ),
+    meshes: meshesOf(snapshot.meshConfigs),
+    podsByIp: podsByIp(snapshot.pods),
+    servicesByIp: servicesByIp(services),
+    servicesByExternalAddress: servicesByExternalAddress(services),
+    nodesByIp: nodesByIp(snapshot.nodes),
+    pods: podsOf(snapshot.pods),
+    services: servicesOf(services),
+    servers: serversOf(snapshot.servers),
+    grants: grantsByNamespace(snapshot.serverAuthorizations),
+    networkPolicies: restricting(snapshot.networkPolicies),
+    traffic: trafficByService(snapshot.trafficPolicies),
+    slices: slicesOf(snapshot.endpointSlices).byService,
+    handWritten: handWritten(snapshot.endpointSlices, services),
   };
 }
+
+const meshesOf = once((objects: Snapshot['meshConfigs']): ReadonlyMap<string, Mesh> => {
+  const meshes = [...objects.values()].map(object => parseMeshConfig(object).value).filter(mesh => mesh !== undefined);
+  return new Map(meshes.map(mesh => [mesh.name, mesh]));
+});
+
+const podsByIp = once((pods: Snapshot['pods']) => youngestBy(pods.values(), addressesOwned));
+const servicesByIp = once((services: Snapshot['services']) =>
+  youngestBy(services.values(), service => service.clusterIps),
+);
+const servicesByExternalAddress = once((services: Snapshot['services']) =>
+  firstBy(services.values(), ({ externalIps, ports }) =>
+    externalIps.flatMap(ip => ports.map(({ port }) => formatAddress(ip, port))),
+  ),
+);
+const nodesByIp = once((nodes: Snapshot['nodes']) => youngestBy(nodes.values(), node => node.ips));
+const podsOf = once((pods: Snapshot['pods']) => grouped(pods.values(), pod => pod.meta.namespace));
+const servicesOf = once((services: Snapshot['services']) =>
+  grouped(services.values(), service => service.meta.namespace),
+);
+
+const serversOf = once((objects: Snapshot['servers']) => {
+  const rules = [...objects.values()].map(object => parseServer(object).value).filter(rule => rule !== undefined);
+  return grouped(
+    rules.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
+    rule => rule.object.meta.namespace,
+  );
+});
+
+const grantsByNamespace = once((objects: Snapshot['serverAuthorizations']) => {
+  const grants = [...objects.values()]
+    .map(object => parseServerAuthorization(object).value)
+    .filter(grant => grant !== undefined);
+  return grouped(
+    grants.toSorted((left, right) => byPrecedence(left.object.meta, right.object.meta)),
+    grant => grant.object.meta.namespace,
+  );
+});
+
+const restricting = once((policies: Snapshot['networkPolicies']) =>
+  grouped(
+    [...policies.values()].filter(policy => policy.ingress),
+    policy => policy.meta.namespace,
+  ),
+);
+
+const slicesOf = once((slices: Snapshot['endpointSlices']) => {
+  const sorted = [...slices.values()]
+    .filter(slice => slice.service !== '')
+    .toSorted((left, right) => compareText(left.key, right.key));
+  return { sorted, byService: grouped(sorted, slice => serviceKey(slice.meta.namespace, slice.service)) };
+});
+
+/** The very same while there are none, which is the usual case. */
+const NONE_WRITTEN: World['handWritten'] = new Map();
+
+const handWritten = onceForBoth((slices: Snapshot['endpointSlices'], services: Snapshot['services']) => {
+  const written = slicesOf(slices).sorted.filter(slice => {
+    const service = services.get(serviceKey(slice.meta.namespace, slice.service));
+    return service !== undefined && Object.keys(service.selector).length === 0;
+  });
+  return written.length === 0 ? NONE_WRITTEN : grouped(written, slice => slice.meta.namespace);
+});
 
 /** The mesh whose proxy the pod carries; undefined: none, or one that is not configured. */
 export function meshOfPod(world: World, pod: PodFacts): Mesh | undefined {
@@ -123,16 +159,14 @@ export function nodeOf(world: World, name: string): NodeFacts | undefined {
   return world.snapshot.nodes.get(nodeKey(name));
 }
 
-function trafficByService(snapshot: Snapshot): ReadonlyMap<ObjectKey, Traffic> {
+const trafficByService = once((policies: Snapshot['trafficPolicies']): ReadonlyMap<ObjectKey, Traffic> => {
   const index = new Map<ObjectKey, Traffic>();
-  for (const object of [...snapshot.trafficPolicies.values()].toSorted((left, right) =>
-    byPrecedence(left.meta, right.meta),
-  )) {
+  for (const object of [...policies.values()].toSorted((left, right) => byPrecedence(left.meta, right.meta))) {
     const traffic = parseTrafficPolicy(object).value;
     if (traffic !== undefined && !index.has(traffic.service)) index.set(traffic.service, traffic);
   }
   return index;
-}
+});
 
 function grouped<K, T>(items: Iterable<T>, key: (item: T) => K): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>();

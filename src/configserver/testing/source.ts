@@ -31,6 +31,7 @@ export function aSource(pods: readonly Who[] = []): TestSource {
       asked.count += 1;
       return resources.get(`${name} ${who.podKey}`) ?? resources.get(name);
     },
+    changed: () => true,
     view: key => known.get(key),
     onPublish: listener => {
       listeners.add(listener);

@@ -2,12 +2,15 @@
 // the first change after a quiet time at once, what follows within the window together. Runs on every replica, writes nothing. If compile throws
 // (a defect: it must not), the last good plan stays in force, which is counted and logged. Imports L0 to L3.
 import {
+  type Changes,
+  changesBetween,
   compile,
   type Compiled,
   type CompileOptions,
   type Plan,
   type Rendered,
   renderAgain,
+  scopeOf,
   whoIs,
 } from '../../compile/index.ts';
 import type { ObjectKey } from '../../kernel/index.ts';
@@ -17,6 +20,8 @@ import { createRenderCache, type RenderCache } from './render-cache.ts';
 
 /** DESIGN: changes within this time share one publish. */
 const WINDOW_MS = 20;
+/** Rendered resources that nobody holds any more are forgotten once there are this many more than twice those that are held. */
+const SPARE = 1_000;
 
 export interface Publication extends Compiled {
   readonly snapshot: Snapshot;
@@ -41,6 +46,8 @@ export interface Compiler {
     before: Rendered | undefined,
   ): Rendered;
   whoIs(plan: Plan, podKey: ObjectKey): Who | undefined;
+  scopeOf(plan: Plan, who: Who, name: string): string;
+  changesBetween(former: Plan, plan: Plan): Changes;
 }
 
 export interface Publisher extends ConfigSource {
@@ -85,12 +92,15 @@ function publisherMetrics(metrics: Metrics) {
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { clock, windowMs = WINDOW_MS, compiler = { compile, renderAgain, whoIs } } = options;
+  const { clock, windowMs = WINDOW_MS, compiler = { compile, renderAgain, whoIs, scopeOf, changesBetween } } = options;
   const log = options.log.child({ component: 'publisher' });
   const meters = publisherMetrics(options.metrics);
   const listeners = new Set<() => void>();
   let current: Publication | undefined;
   let cache: RenderCache | undefined;
+  let changes: Changes = () => true;
+  /** How many were asked for when everything was last asked for again; undefined: that is under way. */
+  let held: number | undefined = 0;
 
   function onRenderError(name: string, thrown: unknown): void {
     meters.renderErrors.inc();
@@ -124,10 +134,21 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const startMs = performance.now();
     const publication = take();
     if (publication === undefined) return;
+    const { plan, generation } = publication;
+    const former = { plan: current?.plan, cache };
+    const size = cache?.entries.size ?? 0;
+    held ??= size;
+    const keepAll = size <= 2 * held + SPARE;
+    const differs = former.plan === undefined || !keepAll ? undefined : compiler.changesBetween(former.plan, plan);
+    changes = (who, name) => differs === undefined || differs(who, name) || former.cache?.failed.has(name) === true;
+    if (!keepAll) held = undefined;
     current = publication;
     cache = createRenderCache({
-      render: (who, name, before) => compiler.renderAgain({ plan: publication.plan, who, name }, before),
+      generation,
+      render: (who, name, before) => compiler.renderAgain({ plan, who, name }, before),
+      scope: (who, name) => compiler.scopeOf(plan, who, name),
       former: cache,
+      keepAll,
       onError: onRenderError,
     });
     for (const severity of ['error', 'warning'] as const) {
@@ -146,6 +167,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     current: () => current,
     close: () => coalescer.close(),
     resource: (who, name) => cache?.get(who, name),
+    changed: (who, name) => changes(who, name),
     view: podKey => (current === undefined ? undefined : compiler.whoIs(current.plan, podKey)),
     onPublish: (listener): Unsubscribe => {
       listeners.add(listener);

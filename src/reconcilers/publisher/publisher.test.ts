@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Compiled, Plan } from '../../compile/index.ts';
 import { podKey } from '../../kernel/index.ts';
-import { type Resource, type Snapshot, snapshotOf, type Who } from '../../model/index.ts';
+import { type Resource, type Snapshot, snapshotOf, viewKey, type Who } from '../../model/index.ts';
 import { recordingLogger, recordingMetrics } from '../../runtime/recording.ts';
 import { type Compiler, createPublisher } from './index.ts';
 
@@ -35,6 +35,8 @@ function countingCompiler(rendered: string[] = []) {
       const { count } = plan as unknown as { count: number };
       return { resource: aResource(name, `v${count}`), inputs: [count] };
     },
+    scopeOf: (_plan, who, name) => (name === 'workload' ? who.podKey : viewKey(who.view)),
+    changesBetween: () => () => true,
     whoIs: (_plan, key) => (key === WHO.podKey ? WHO : undefined),
   };
   return compiler;

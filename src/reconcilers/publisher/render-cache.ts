@@ -1,51 +1,61 @@
-// Rendered resources of one plan, made when first asked for and shared by all askers with the same view. What depends on nothing that has changed
-// since the former plan is taken over as it is; a render that throws leaves the resource of the former plan in force.
+// Rendered resources, made when first asked for and shared by all askers with the same scope. What depends on nothing that has changed since it was
+// rendered is taken over as it is; a render that throws leaves the resource of the former plan in force.
 import type { Rendered } from '../../compile/index.ts';
-import { type Resource, viewKey, type Who } from '../../model/index.ts';
+import type { Resource, Who } from '../../model/index.ts';
 
 export interface RenderCache {
   get(who: Who, name: string): Resource | undefined;
-  /** What has been rendered, and nothing more: for the cache that comes after this one. */
-  readonly rendered: ReadonlyMap<string, Rendered>;
+  /** Names whose last render threw. */
+  readonly failed: ReadonlySet<string>;
+  /** For the cache that comes after this one. */
+  readonly entries: Map<string, Entry>;
+}
+
+export interface Entry {
+  readonly rendered: Rendered;
+  /** Of the publication that it was last looked at for. */
+  readonly generation: number;
 }
 
 export interface RenderCacheOptions {
+  readonly generation: number;
   /** Answers with `before` itself where nothing that it was made from has changed. */
   readonly render: (who: Who, name: string, before: Rendered | undefined) => Rendered;
+  readonly scope: (who: Who, name: string) => string;
   readonly former: RenderCache | undefined;
+  /** False: only what is asked for again is taken over. */
+  readonly keepAll: boolean;
   readonly onError: (name: string, thrown: unknown) => void;
 }
 
 /** Equal to no input of any resource, so that the next plan tries again. */
 const FAILED: readonly unknown[] = [Symbol('the render failed')];
 
-/** `workload` depends on the pod, everything else on the view alone. */
-function cacheKey(who: Who, name: string): string {
-  return name === 'workload' ? `${name} ${who.podKey} ${viewKey(who.view)}` : `${name} ${viewKey(who.view)}`;
-}
-
-export function createRenderCache({ render, former, onError }: RenderCacheOptions): RenderCache {
-  const rendered = new Map<string, Rendered>();
+export function createRenderCache(options: RenderCacheOptions): RenderCache {
+  const { generation, render, scope, former, keepAll, onError } = options;
   // The former's results only: with its render function every plan would be kept alive by the next one.
-  const before = former?.rendered;
-  const make = (key: string, who: Who, name: string): Rendered => {
-    const last = before?.get(key);
+  const before = former?.entries;
+  const entries = keepAll && before !== undefined ? before : new Map<string, Entry>();
+  const failed = new Set<string>();
+  const make = (who: Who, name: string, last: Rendered | undefined): Rendered => {
     try {
       return render(who, name, last);
     } catch (thrown) {
       onError(name, thrown);
+      failed.add(name);
       return { resource: last?.resource, inputs: FAILED };
     }
   };
   return {
-    rendered,
+    failed,
+    entries,
     get: (who, name) => {
-      const key = cacheKey(who, name);
-      const known = rendered.get(key);
-      if (known !== undefined) return known.resource;
-      const made = make(key, who, name);
-      rendered.set(key, made);
-      return made.resource;
+      const key = `${name} ${scope(who, name)}`;
+      const known = entries.get(key) ?? before?.get(key);
+      if (known?.generation === generation) return known.rendered.resource;
+      const rendered = make(who, name, known?.rendered);
+      entries.set(key, { rendered, generation });
+      return rendered.resource;
     },
   };
 }
