@@ -2,7 +2,7 @@
 // never past the token's own end, so that a burst of reconnecting proxies does not become a burst at the API server.
 import { createHash } from 'node:crypto';
 import { AppError, err, ok, type Result } from '../kernel/index.ts';
-import type { Clock, Metrics } from '../runtime/index.ts';
+import { type Clock, createLanes, type Metrics } from '../runtime/index.ts';
 import type { ApiClient } from './api-client.ts';
 import { isRecord } from './raw-object.ts';
 
@@ -22,6 +22,8 @@ export interface TokenReviewOptions {
   readonly metrics: Metrics;
   /** Default 10,000 tokens. */
   readonly cacheSize?: number;
+  /** Reviews under way at once. Default 64. */
+  readonly atOnce?: number;
   /** Default 60 s. */
   readonly cacheMs?: number;
 }
@@ -41,9 +43,12 @@ const POD_UID = 'authentication.kubernetes.io/pod-uid';
 const REFUSED_MS = 10_000;
 
 export function createTokenReviewer(options: TokenReviewOptions): TokenReviewer {
-  const { client, audience, clock, metrics, cacheSize = 10_000, cacheMs = 60_000 } = options;
+  const { client, audience, clock, metrics, cacheSize = 10_000, cacheMs = 60_000, atOnce = 64 } = options;
   const cache = new Map<string, Cached>();
   const inFlight = new Map<string, Promise<Answer>>();
+  // All proxies come back at once when an operator has gone. A connection to the API server for each of them, and as many requests, would make every
+  // one of them late; who waits here is bounded by the streams that are served.
+  const lanes = createLanes(atOnce);
   const reviews = metrics.counter({
     name: 'weft_token_reviews_total',
     help: 'Proxies that proved who they are, by result; cached answers did not ask the API server.',
@@ -104,7 +109,7 @@ export function createTokenReviewer(options: TokenReviewOptions): TokenReviewer 
       cache.delete(hash);
       let answer = inFlight.get(hash);
       if (answer === undefined) {
-        answer = review(hash, token);
+        answer = lanes(() => review(hash, token));
         inFlight.set(hash, answer);
       }
       return answer;

@@ -28,5 +28,6 @@ export type {
 export { createReadiness, type Readiness, type ReadinessTask } from './readiness.ts';
 export { createShutdown, type Shutdown, type ShutdownStep } from './shutdown.ts';
 export { silentLogger, silentMetrics } from './silent.ts';
+export { createLanes } from './lanes.ts';
 export { sleep } from './sleep.ts';
 export type { Priority } from './workqueue.ts';
