@@ -79,7 +79,8 @@ export function startChild({ argv, cpus, env = {}, ipc = false, first = false }:
   };
 }
 
-function prefer(pid: number): void {
+/** A process that leads a session gets that session's share of the CPU raised. */
+export function prefer(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/autogroup`, '-20');
   } catch {

@@ -57,8 +57,14 @@ const inLanes = async (count: number, work: (index: number) => Promise<void>): P
 
 const namespaceOf = (index: number): string => `scale-${index % NAMESPACES}`;
 
-export async function startScaleCluster(name: string, size: Size): Promise<ScaleCluster> {
+/** `onStarted` is called when the API server runs and nothing is written yet. */
+export async function startScaleCluster(
+  name: string,
+  size: Size,
+  onStarted: () => Promise<void>,
+): Promise<ScaleCluster> {
   const api = await startTestApi(name);
+  await onStarted();
   const paths = clusterPaths(name);
   const key = signingKey(await readFile(join(paths.certificates, 'sa.key'), 'utf8'));
   const accounts = await prepare(api);

@@ -43,7 +43,11 @@ export async function startOperatorProcess(settings: OperatorSettings): Promise<
   return await start(settings, { config, webhook, api, admin });
 }
 
-async function start(settings: OperatorSettings, ports: OperatorProcess['ports']): Promise<OperatorProcess> {
+async function start(
+  settings: OperatorSettings,
+  ports: OperatorProcess['ports'],
+  formerRoot?: string,
+): Promise<OperatorProcess> {
   const flags = [
     `--kubeconfig=${settings.kubeconfig}`,
     '--log-level=warn',
@@ -56,9 +60,8 @@ async function start(settings: OperatorSettings, ports: OperatorProcess['ports']
     env: { NODE_ENV: 'production' },
   });
   await ready(child, ports.admin);
-  const root = (await settings.api.get('/api/v1/namespaces/weft-system/secrets/weft-root-default'))['data'] as
-    | Readonly<Record<string, string>>
-    | undefined;
+  // While everybody comes back the API server has better things to do than to answer the rig.
+  const rootPem = formerRoot ?? (await readRoot(settings.api));
   const metrics = async (): Promise<Metrics> => {
     const text = await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text();
     const lines = text.split('\n');
@@ -70,7 +73,7 @@ async function start(settings: OperatorSettings, ports: OperatorProcess['ports']
   return {
     ports,
     pid: child.pid,
-    rootPem: Buffer.from(root?.['tls.crt'] ?? '', 'base64').toString(),
+    rootPem,
     metrics,
     sample: async () => {
       const read = await metrics();
@@ -85,9 +88,15 @@ async function start(settings: OperatorSettings, ports: OperatorProcess['ports']
     restart: async () => {
       process.kill(child.pid, 'SIGKILL');
       await child.ended;
-      return await start(settings, ports);
+      return await start(settings, ports, rootPem);
     },
   };
+}
+
+async function readRoot(api: TestApi): Promise<string> {
+  const secret = await api.get('/api/v1/namespaces/weft-system/secrets/weft-root-default');
+  const data = secret['data'] as Readonly<Record<string, string>> | undefined;
+  return Buffer.from(data?.['tls.crt'] ?? '', 'base64').toString();
 }
 
 async function ready(child: Child, port: number): Promise<void> {

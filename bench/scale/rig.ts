@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestApi } from '../../src/kube/testing/api-server.ts';
 import { bundle } from '../../tools/build.ts';
 import { cpuNs } from '../proc.ts';
-import { type Child, startChild } from './child.ts';
+import { component } from '../../e2e/cluster/index.ts';
+import { type Child, prefer, startChild } from './child.ts';
 import { nowMs } from './clock.ts';
 import { type ScaleCluster, startScaleCluster } from './cluster.ts';
 import { type Fleet, startFleet } from './fleet.ts';
@@ -60,7 +61,10 @@ export interface Rig {
 
 export async function startRig(options: RigOptions): Promise<Rig> {
   const { say } = options;
-  const cluster = await startScaleCluster(options.name, options);
+  const cluster = await startScaleCluster(options.name, options, async () => {
+    if (!options.first) return;
+    for (const program of ['etcd', 'kube-apiserver'] as const) prefer(await component(options.name, program).pid());
+  });
   say(`written: ${options.services} Services, ${cluster.proxies.length} pods`);
   let operator = await startOperatorProcess({
     script: await bundle('operator'),
