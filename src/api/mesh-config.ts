@@ -27,6 +27,17 @@ export const MeshConfigSpec = Type.Object(
       maxLength: 253,
       default: 'cluster.local',
     }),
+    trusts: Type.Array(Type.String({ description: 'Name of a MeshConfig.', pattern: DNS_SUBDOMAIN, maxLength: 63 }), {
+      description:
+        'Other meshes of this cluster whose identities count here. It takes both: only where each of two meshes lists the other do their workloads speak mutual TLS, each with the identity of its own trust domain, which is believed under the roots of its own mesh alone. A mesh that does not list this one back, does not exist, or shares its trust domain with an older mesh is not trusted, and the condition ResolvedRefs says so.',
+      maxItems: 64,
+      default: [],
+    }),
+    isolation: StringEnum(['Permissive', 'Strict'], {
+      description:
+        'What becomes of callers without a verified identity of this mesh or of one that it trusts (`trusts`): proxies of other meshes, pods without a proxy, nodes, and whoever comes from outside. Permissive: default policies and authorizations decide about them. Strict: they are refused (403, PERMISSION_DENIED to gRPC, a closed connection to anything else), also where a default policy or a ServerAuthorization lets unauthenticated callers in; `*-unauthenticated` and `audit` then mean callers with an identity. What stays: health probes, which are let in by their exact method and path from `probeNetworks`; what a pod sends to itself; and ports that do not pass through the proxy (`skipInboundPorts`). Calls that pods of this mesh make are not restricted.',
+      default: 'Permissive',
+    }),
     identity: identitySchema,
     defaultInboundPolicy: StringEnum(INBOUND_POLICIES, {
       description:

@@ -41,6 +41,11 @@ export const REASONS = {
   NoKeyInBytes:
     'Requests are told apart by a header or a cookie, and a port of the Service carries bytes that have neither.',
   MeshNotFound: 'The MeshConfig that is named does not exist.',
+  TrustNotMutual: 'A mesh in `trusts` does not list this one; neither trusts the other until both do.',
+  TrustDomainTaken:
+    'An older mesh has the same trust domain: identities of both read the same, and this one can be in no trust between meshes.',
+  SharedRoot: 'Another mesh has the same root, so its issuer could sign identities of this one.',
+  Isolated: 'The mesh lets in callers with an identity alone, so a grant to unauthenticated callers admits no others.',
   InvalidSetting: 'An annotation has a value that cannot be read; the safe choice is in force instead.',
   DoneAnotherWay: 'An annotation of Linkerd asks for something that is done in another way here; the message says how.',
 

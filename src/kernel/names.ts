@@ -9,6 +9,13 @@ export const MESH_LABEL = 'weft.dev/mesh';
 export const PROXY_LABEL = 'weft.dev/proxy';
 /** Pod annotation that the CNI plugin reads: the flags of `weft-proxy init`, with one space between. Injection writes it. */
 export const REDIRECT_RULES = 'weft.dev/redirect-rules';
+/** ConfigMap with the roots of a namespace's mesh, in every meshed namespace. */
+export const TRUST_CONFIG_MAP = 'weft-trust';
+/**
+ * Its key for the roots of one mesh. Proxies read theirs: a namespace that changes its mesh must not hand the roots of the new one to the pods of the
+ * old. `ca.crt` beside it follows the namespace, for applications.
+ */
+export const trustFileOf = (mesh: string): string => `mesh.${mesh}.crt`;
 export const INJECT = 'weft.dev/inject';
 export const LINKERD_INJECT = 'linkerd.io/inject';
 

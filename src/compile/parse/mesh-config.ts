@@ -9,6 +9,10 @@ export interface Mesh {
   readonly name: string;
   readonly object: CustomObject;
   readonly trustDomain: string;
+  /** As listed, before anything is known of those meshes. */
+  readonly trusts: readonly string[];
+  /** Nobody without an identity gets in, whatever policies say. */
+  readonly strict: boolean;
   readonly defaultInboundPolicy: InboundPolicy;
   readonly clusterNetworks: readonly Network[];
   readonly probeNetworks: readonly Network[];
@@ -27,7 +31,7 @@ const ACCESS_LOGS = { Off: 'off', Apache: 'apache', Json: 'json' } as const sati
 
 /**
  * Always comes to a mesh: proxies need one to go on. What is wrong falls back to its default, except that a spec that the schema refuses admits
- * nobody by default, and an address range that cannot be read counts as none.
+ * nobody by default and trusts no other mesh, and an address range that cannot be read counts as none.
  */
 export const parseMeshConfig: (object: CustomObject) => Parsed<Mesh> = memoised(object => {
   const report = new Report(object);
@@ -40,6 +44,8 @@ function meshOf(report: Report, spec: MeshConfigSpec): Mesh {
     name: report.object.meta.name,
     object: report.object,
     trustDomain: spec.trustDomain,
+    trusts: spec.trusts,
+    strict: spec.isolation === 'Strict',
     defaultInboundPolicy: spec.defaultInboundPolicy,
     clusterNetworks: parseNetworks(report, 'spec.clusterNetworks', spec.clusterNetworks),
     probeNetworks: parseNetworks(report, 'spec.probeNetworks', spec.probeNetworks),
@@ -73,10 +79,11 @@ function defaults(settings: Partial<MeshConfigSpec>): MeshConfigSpec {
 
 function closedDefaults(object: CustomObject): MeshConfigSpec {
   const raw = object.spec as Readonly<Record<string, unknown>> | null;
-  const trustDomain = raw?.['trustDomain'];
-  const named =
-    typeof trustDomain === 'string'
-      ? validateSpec(meshConfig, { trustDomain, defaultInboundPolicy: 'deny' })
-      : undefined;
-  return named?.ok === true ? named.value : defaults({ defaultInboundPolicy: 'deny' });
+  const { trustDomain, isolation = 'Permissive' } = raw ?? {};
+  const closed = {
+    defaultInboundPolicy: 'deny',
+    isolation: isolation === 'Permissive' ? 'Permissive' : 'Strict',
+  } as const;
+  const named = typeof trustDomain === 'string' ? validateSpec(meshConfig, { trustDomain, ...closed }) : undefined;
+  return named?.ok === true ? named.value : defaults(closed);
 }

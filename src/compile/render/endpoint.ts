@@ -1,7 +1,7 @@
 import { spiffeId } from '../../kernel/index.ts';
 import { type Endpoint, type PodFacts, selectorMatches, type Transport } from '../../model/index.ts';
 import type { Mesh } from '../parse/index.ts';
-import { inboundPortsOfPod, meshOfPod, nodeOf, skipsProxy, type World } from '../resolve/index.ts';
+import { inboundPortsOfPod, nodeOf, skipsProxy, trustedMeshOf, type World } from '../resolve/index.ts';
 import { labelsOf, ownerLabel } from './refs.ts';
 
 export interface Location {
@@ -18,14 +18,17 @@ export function endpointAt(world: World, mesh: Mesh, { address, port, pod, zone 
   if (pod === undefined)
     return { address, port, podUid: '', identity: '', transport: 'plain', zone, labels: labelsOf({ dst_zone: zone }) };
   const { namespace, name, uid } = pod.meta;
-  const transport = transportTo(world, mesh, pod, port);
+  const trusted = trustedMeshOf(world, mesh, pod);
+  const transport = trusted === undefined ? 'plain' : transportTo(world, trusted, pod, port);
   const where = zone === '' ? (nodeOf(world, pod.node)?.zone ?? '') : zone;
   return {
     address,
     port,
     podUid: uid,
     identity:
-      transport === 'plain' ? '' : spiffeId(mesh.trustDomain, { namespace, serviceAccount: pod.serviceAccount }),
+      trusted === undefined || transport === 'plain'
+        ? ''
+        : spiffeId(trusted.trustDomain, { namespace, serviceAccount: pod.serviceAccount }),
     transport,
     zone: where,
     labels: labelsOf({
@@ -39,12 +42,13 @@ export function endpointAt(world: World, mesh: Mesh, { address, port, pod, zone 
 }
 
 /**
- * Mesh TLS only to pods with a proxy of the same mesh, on a port that the proxy takes mesh connections for. A NetworkPolicy speaks of the
- * application's port and would refuse the proxy's, so pods under one are reached by redirect.
+ * Mesh TLS only to pods with a proxy of the same mesh or of one that it trusts, on a port that the proxy takes mesh connections for; how, is for
+ * the mesh of that pod to say. A NetworkPolicy speaks of the application's port and would refuse the proxy's, so pods under one are reached by
+ * redirect.
  */
 function transportTo(world: World, mesh: Mesh, pod: PodFacts, port: number): Transport {
-  const meshed = meshOfPod(world, pod)?.name === mesh.name && !pod.hostNetwork;
-  if (!meshed || skipsProxy(world, mesh, pod, port) || !inboundPortsOfPod(world, pod).includes(port)) return 'plain';
+  if (pod.hostNetwork || skipsProxy(world, mesh, pod, port) || !inboundPortsOfPod(world, pod).includes(port))
+    return 'plain';
   if (mesh.transport !== 'Auto') return mesh.transport === 'Direct' ? 'direct' : 'redirect';
   const policies = world.networkPolicies.get(pod.meta.namespace) ?? [];
   return policies.some(policy => selectorMatches(policy.podSelector, pod.meta.labels)) ? 'redirect' : 'direct';

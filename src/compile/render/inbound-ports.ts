@@ -12,7 +12,7 @@ import {
   trafficOfPodPort,
   type World,
 } from '../resolve/index.ts';
-import { grantAuthorization, policyAuthorizations } from './authorizations.ts';
+import { audits, grantAuthorization, policyAuthorizations } from './authorizations.ts';
 import { protocolOfPodPort } from './protocol.ts';
 import { defaultRef, refOf } from './refs.ts';
 
@@ -38,7 +38,7 @@ export function inboundRules(world: World, mesh: Mesh, pod: PodFacts): InboundRu
     authorizations: policyAuthorizations(mesh, policy),
     routes: [],
     unmatchedNotFound: false,
-    audit: policy === 'audit',
+    audit: audits(mesh, policy),
     maxRequests: 0,
     maxConnectionAgeMs: 0,
   };
@@ -109,7 +109,7 @@ function ruledPort({ world, mesh, rule }: { world: World; mesh: Mesh; rule: Serv
     authorizations: granted,
     routes: [],
     unmatchedNotFound: false,
-    audit: !rule.closed && rule.accessPolicy === 'audit',
+    audit: !rule.closed && audits(mesh, rule.accessPolicy),
     maxRequests: 0,
     maxConnectionAgeMs: 0,
   };

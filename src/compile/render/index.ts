@@ -2,7 +2,7 @@
 import { contentHash, parseAddress, serviceKey } from '../../kernel/index.ts';
 import type { CustomObject, Resource, ResourceBody, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { balancingTrafficOf } from '../resolve/index.ts';
+import { balancingTrafficOf, peersOf } from '../resolve/index.ts';
 import { renderBalancing } from './balancing.ts';
 import { renderEndpoints } from './endpoints.ts';
 import { renderOutbound } from './outbound.ts';
@@ -32,10 +32,17 @@ function renderedWorkload({ world }: Plan, who: Who): Resource | undefined {
 function renderedTrust({ world }: Plan, { view }: Who): Resource | undefined {
   const trust = world.options.trust.get(view.mesh);
   if (trust === undefined) return undefined;
-  const domain = { mesh: view.mesh, trustDomain: trust.trustDomain, anchors: trust.anchorsDer };
+  const mesh = world.meshes.get(view.mesh);
+  const peers = (mesh === undefined ? [] : peersOf(world, mesh)).flatMap(({ name, trustDomain }) => {
+    const theirs = world.options.trust.get(name);
+    // Roots are kept beside the trust domain that they were accepted for; one that was renamed since has none yet.
+    const fits = theirs?.trustDomain === trustDomain && trustDomain !== trust.trustDomain;
+    return fits && theirs.anchorsDer.length > 0 ? [{ mesh: name, trustDomain, anchors: theirs.anchorsDer }] : [];
+  });
+  const own = { mesh: view.mesh, trustDomain: trust.trustDomain, anchors: trust.anchorsDer };
   const { issuer, leafDurationMs } = trust;
   const renewWithinMs = renewWithin(leafDurationMs);
-  return resource('trust', { kind: 'trust', trust: { domains: [domain], issuer, renewWithinMs } });
+  return resource('trust', { kind: 'trust', trust: { domains: [own, ...peers], issuer, renewWithinMs } });
 }
 
 /** A new issuer is asked by all proxies of a mesh: spread, but soon enough that a person who replaces one can wait for the end. */

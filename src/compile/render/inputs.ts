@@ -1,7 +1,7 @@
 import { namespaceKey, parseAddress, podKey, serviceKey } from '../../kernel/index.ts';
 import type { PodFacts, Resource, ServiceFacts, Who } from '../../model/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { destinationOf, nodeOf, servicesOfPod, type World } from '../resolve/index.ts';
+import { destinationOf, meshesIn, nodeOf, peersOf, servicesOfPod, type World } from '../resolve/index.ts';
 import { render } from './index.ts';
 
 /** A resource with everything that it was made from. */
@@ -29,11 +29,15 @@ export function renderAgain(
 function inputsOf(plan: Plan, who: Who, name: string): readonly unknown[] {
   const { world } = plan;
   const { options, meshes, snapshot } = world;
-  const general = [options.controlNamespace, options.clusterDomain, meshes.get(who.view.mesh)];
-  if (name === 'trust') return [options.trust.get(who.view.mesh)];
+  const mesh = meshes.get(who.view.mesh);
+  const peers = mesh === undefined ? [] : peersOf(world, mesh);
+  const general = [options.controlNamespace, options.clusterDomain, mesh, ...peers];
+  if (name === 'trust')
+    return [options.trust.get(who.view.mesh), ...peers.map(peer => options.trust.get(peer.name)), ...peers];
   if (name === 'workload') {
     const pod = snapshot.pods.get(who.podKey);
-    return pod === undefined ? [] : [...general, ...podInputs(world, pod)];
+    if (pod === undefined) return [];
+    return [...general, ...podInputs(world, pod), ...(peers.length === 0 ? [] : grantedInputs(world, pod))];
   }
   const [, kind, rest = ''] = /^([^/]+)\/(.*)$/.exec(name) ?? [];
   if (kind === 'outbound') return [...general, ...outboundInputs(plan, rest)];
@@ -104,6 +108,13 @@ function podInputs(world: World, pod: PodFacts): readonly unknown[] {
     ...(world.handWritten.get(namespace) ?? []),
     ...servicesOfPod(world, pod).map(service => world.traffic.get(service.key)),
   ];
+}
+
+/** Where service accounts that may call the pod have their identities. */
+function grantedInputs(world: World, pod: PodFacts): readonly unknown[] {
+  return (world.grants.get(pod.meta.namespace) ?? []).flatMap(({ clients }) =>
+    clients.kind === 'meshTls' ? clients.serviceAccounts.map(account => meshesIn(world, account.namespace)) : [],
+  );
 }
 
 /** What decides how any pod of the namespace is reached. */

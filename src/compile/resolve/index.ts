@@ -8,4 +8,14 @@ export { accessLogOf, forwardedForOf, inboundPolicyOf, settingProblems } from '.
 export { type EffectiveSplit, resolveSplits, type ResolvedSplits } from './splits.ts';
 export { balancingTrafficOf, trafficOf, trafficOfPodPort } from './traffic.ts';
 export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
-export { meshOfPod, nodeOf, podSetting, type World, worldOf } from './world.ts';
+export {
+  meshesIn,
+  meshOfPod,
+  namespaceSetting,
+  nodeOf,
+  peersOf,
+  podSetting,
+  trustedMeshOf,
+  type World,
+  worldOf,
+} from './world.ts';

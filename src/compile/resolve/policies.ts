@@ -4,7 +4,6 @@ import { PROXY_PORTS } from '../options.ts';
 import {
   type Grant,
   parseHttpRouteGroup,
-  parseMeshConfig,
   type Parsed,
   parseServer,
   parseServerAuthorization,
@@ -12,15 +11,16 @@ import {
 } from '../parse/index.ts';
 import { portNumbers } from './pod-ports.ts';
 import { trafficVerdicts } from './traffic.ts';
+import { meshVerdict } from './trust.ts';
 import { problem, type Verdict } from './verdict.ts';
-import type { World } from './world.ts';
+import { meshOfNamespace, type World } from './world.ts';
 
 /** The verdicts of everything that is no split. */
 export function resolvePolicies(world: World): readonly Verdict[] {
   const { snapshot } = world;
   const contests = [...world.servers.keys()].flatMap(namespace => contestsIn(world, namespace));
   return [
-    ...[...snapshot.meshConfigs.values()].map(object => verdictOf(parseMeshConfig(object))),
+    ...[...snapshot.meshConfigs.values()].map(object => meshVerdict(world.meshes, world.options.trust, object)),
     ...[...snapshot.httpRouteGroups.values()].map(object => verdictOf(parseHttpRouteGroup(object))),
     ...[...snapshot.servers.values()].map(object => serverVerdict(object, contests)),
     ...[...snapshot.serverAuthorizations.values()].map(object => grantVerdict(world, parseServerAuthorization(object))),
@@ -99,7 +99,7 @@ function conflictOf(object: CustomObject, lost: readonly Contest[]): Problem {
 }
 
 function grantVerdict(world: World, parsed: Parsed<Grant>): Verdict {
-  const verdict = verdictOf(parsed);
+  const verdict = withIsolation(world, verdictOf(parsed), parsed.value);
   const target = parsed.value?.server;
   if (target === undefined || !('name' in target)) return verdict;
   const { group, kind, namespace } = {
@@ -113,4 +113,14 @@ function grantVerdict(world: World, parsed: Parsed<Grant>): Verdict {
     message: `Server ${target.name} does not exist (yet) in namespace ${namespace}, so this authorizes nothing.`,
   });
   return { ...verdict, unresolved: [missing] };
+}
+
+/** A grant to callers without an identity is void in a mesh that lets none of them in. */
+function withIsolation(world: World, verdict: Verdict, grant: Grant | undefined): Verdict {
+  if (grant === undefined || grant.clients.kind === 'meshTls') return verdict;
+  const mesh = world.meshes.get(meshOfNamespace(world, verdict.object.meta.namespace));
+  if (mesh?.strict !== true) return verdict;
+  const path = 'spec.client';
+  const message = `${path} speaks of callers without an identity, and MeshConfig ${mesh.name} (spec.isolation: Strict) lets none of them in; this admits callers with an identity alone. Name them in meshTLS.`;
+  return { ...verdict, notes: [...verdict.notes, problem(verdict.object, 'Isolated', { path, message })] };
 }

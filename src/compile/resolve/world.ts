@@ -1,6 +1,8 @@
 import {
   compareText,
+  DEFAULT_MESH,
   formatAddress,
+  MESH_LABEL,
   namespaceKey,
   nodeKey,
   type ObjectKey,
@@ -8,6 +10,7 @@ import {
   serviceKey,
   setting,
   type SettingName,
+  sortedUnique,
 } from '../../kernel/index.ts';
 import type {
   EndpointSliceFacts,
@@ -31,12 +34,15 @@ import {
   type ServerRule,
   type Traffic,
 } from '../parse/index.ts';
+import { mutualTrust } from './trust.ts';
 
 /** The snapshot with the indexes that later stages look things up in. Lists are in order of precedence. */
 export interface World {
   readonly snapshot: Snapshot;
   readonly options: CompileOptions;
   readonly meshes: ReadonlyMap<string, Mesh>;
+  /** By mesh: the others that it trusts and that trust it, by name. */
+  readonly peers: ReadonlyMap<string, readonly Mesh[]>;
   /** Pods that own their address now: not of the host's network, not finished. */
   readonly podsByIp: ReadonlyMap<string, PodFacts>;
   /** By cluster IP. */
@@ -59,10 +65,12 @@ export interface World {
 
 export function worldOf(snapshot: Snapshot, options: CompileOptions): World {
   const { services } = snapshot;
+  const meshes = meshesOf(snapshot.meshConfigs);
   return {
     snapshot,
     options,
-    meshes: meshesOf(snapshot.meshConfigs),
+    meshes,
+    peers: trustBetween(meshes),
     podsByIp: podsByIp(snapshot.pods),
     servicesByIp: servicesByIp(services),
     servicesByExternalAddress: servicesByExternalAddress(services),
@@ -82,6 +90,8 @@ const meshesOf = once((objects: Snapshot['meshConfigs']): ReadonlyMap<string, Me
   const meshes = [...objects.values()].map(object => parseMeshConfig(object).value).filter(mesh => mesh !== undefined);
   return new Map(meshes.map(mesh => [mesh.name, mesh]));
 });
+
+const trustBetween = once(mutualTrust);
 
 const podsByIp = once((pods: Snapshot['pods']) => youngestBy(pods.values(), addressesOwned));
 const servicesByIp = once((services: Snapshot['services']) =>
@@ -144,6 +154,30 @@ const handWritten = onceForBoth((slices: Snapshot['endpointSlices'], services: S
 /** The mesh whose proxy the pod carries; undefined: none, or one that is not configured. */
 export function meshOfPod(world: World, pod: PodFacts): Mesh | undefined {
   return world.meshes.get(pod.meta.labels[PROXY_LABEL] ?? '');
+}
+
+/** The mesh of the pod as a proxy of `mesh` sees it; undefined: the pod counts as unmeshed. */
+export function trustedMeshOf(world: World, mesh: Mesh, pod: PodFacts): Mesh | undefined {
+  const other = meshOfPod(world, pod);
+  if (other === undefined || other.name === mesh.name) return other;
+  return peersOf(world, mesh).find(peer => peer.name === other.name);
+}
+
+/** The mesh that new pods of a namespace get; those that run keep the one that they were injected with. */
+export function meshOfNamespace(world: World, namespace: string): string {
+  return world.snapshot.namespaces.get(namespaceKey(namespace))?.meta.labels[MESH_LABEL] ?? DEFAULT_MESH;
+}
+
+/**
+ * Meshes in which pods of a namespace can have identities now, sorted, with commas between: its own, and those of proxies that still run there.
+ */
+export function meshesIn(world: World, namespace: string): string {
+  const running = (world.pods.get(namespace) ?? []).map(pod => pod.meta.labels[PROXY_LABEL] ?? '');
+  return sortedUnique([meshOfNamespace(world, namespace), ...running].filter(name => name !== '')).join();
+}
+
+export function peersOf(world: World, mesh: Mesh): readonly Mesh[] {
+  return world.peers.get(mesh.name) ?? [];
 }
 
 /** A setting of a pod: its own annotation, else that of its namespace. */

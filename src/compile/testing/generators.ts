@@ -182,13 +182,16 @@ const meshNamed = (name: fc.Arbitrary<string>) =>
   fc
     .record({
       name,
-      policy: fc.constantFrom('deny', 'all-unauthenticated', 'cluster-authenticated'),
+      policy: fc.constantFrom('deny', 'audit', 'all-unauthenticated', 'cluster-authenticated'),
+      trustDomain: fc.constantFrom('cluster.local', 'other.test'),
+      trusts: fc.constantFrom<readonly string[]>([], ['default', 'other']),
+      isolation: fc.constantFrom('Permissive', 'Strict'),
     })
-    .map(({ name, policy }) => ({
+    .map(({ name, policy, ...settings }) => ({
       apiVersion: 'weft.dev/v1alpha1',
       kind: 'MeshConfig',
       metadata: { name, generation: 1 },
-      spec: { defaultInboundPolicy: policy },
+      spec: { defaultInboundPolicy: policy, ...settings },
     }));
 
 const routeGroup = fc.constantFrom('/a', '/b', '(?=x)').map(pathRegex =>

@@ -2,7 +2,7 @@
 import { parseAllDocuments, stringify } from 'yaml';
 import { KINDS, schemaOf } from '../../api/index.ts';
 import { nameOf, podKey } from '../../kernel/index.ts';
-import { snapshotOf, WATCHED_KINDS } from '../../model/index.ts';
+import { snapshotOf, type TrustInput, WATCHED_KINDS } from '../../model/index.ts';
 import { compile, type CompileOptions, render, whoIs } from '../index.ts';
 
 /** First document of the file: a full sentence, and which pods ask for which resources. */
@@ -17,20 +17,20 @@ export interface GoldenCase extends Heading {
 
 type Json = Readonly<Record<string, unknown>>;
 
+function roots(mesh: string, ...[trustDomain, der]: [string, readonly number[]]): TrustInput {
+  const issuer = `weft-issuer-${mesh}-1`;
+  return { trustDomain, anchorsDer: [Uint8Array.from(der)], issuer, leafDurationMs: 86_400_000 };
+}
+
 export const OPTIONS: CompileOptions = {
   nowMs: Date.parse('2026-01-02T03:04:05Z'),
   clusterDomain: 'cluster.local',
   controlNamespace: 'weft-system',
   trust: new Map([
-    [
-      'default',
-      {
-        trustDomain: 'cluster.local',
-        anchorsDer: [new Uint8Array([1, 2, 3])],
-        issuer: 'weft-issuer-default-1',
-        leafDurationMs: 86_400_000,
-      },
-    ],
+    ['default', roots('default', 'cluster.local', [1, 2, 3])],
+    ['payments', roots('payments', 'payments.test', [4, 5, 6])],
+    ['twin', roots('twin', 'twin.test', [4, 5, 6])],
+    ['copy', roots('copy', 'payments.test', [7, 8, 9])],
   ]),
 };
 

@@ -1,5 +1,5 @@
 // The copies of the trust bundle, as this reconciler keeps them.
-import { err, type ObjectKey, objectKey, ok, type Problem, type Result } from '../../kernel/index.ts';
+import { err, type ObjectKey, objectKey, ok, type Problem, type Result, TRUST_CONFIG_MAP } from '../../kernel/index.ts';
 import { identityOf, type RawObject, type ResourceType, wholeObject } from '../../kube/index.ts';
 
 export const CONFIG_MAPS: ResourceType = {
@@ -10,8 +10,8 @@ export const CONFIG_MAPS: ResourceType = {
   namespaced: true,
 };
 
-export const BUNDLE_NAME = 'weft-trust';
-/** Key of the PEM bundle in the ConfigMap. */
+export const BUNDLE_NAME = TRUST_CONFIG_MAP;
+/** Key of the roots of the namespace's own mesh in the ConfigMap. */
 export const BUNDLE_FIELD = 'ca.crt';
 /** Marks copies as ours: a ConfigMap of that name without it is never deleted. */
 export const BUNDLE_LABEL = 'weft.dev/trust-bundle';

@@ -1,4 +1,5 @@
-// Trust bundle: ConfigMap `weft-trust` (ca.crt) in every meshed namespace, for applications that want to verify the mesh themselves. Root kind
+// Trust bundle: ConfigMap `weft-trust` in every meshed namespace: ca.crt, the roots of the namespace's mesh, for applications that want to verify the
+// mesh themselves, and mesh.<name>.crt for each mesh that has proxies there, which is what those read. Root kind
 // Namespace; pods and the ConfigMaps map to it. A namespace is meshed when injection is enabled on it or a pod in it has a proxy. Owns those
 // ConfigMaps (marked by a label), sets no condition. RBAC: rbac.ts. Imports L0 to L3.
 import { ApiError, type Store, type WriteGate, type Writer } from '../../kube/index.ts';
@@ -7,7 +8,7 @@ import { type Clock, type Controller, createController, done, type Logger, type 
 import { decide } from './decide.ts';
 import { BUNDLE_NAME, type BundleFacts, CONFIG_MAPS } from './facts.ts';
 import { gather } from './gather.ts';
-import { namespaceOfBundle, namespaceOfNamespace, namespaceOfPod } from './map.ts';
+import { namespaceOfBundle, namespaceOfNamespace, proxyOfPod } from './map.ts';
 
 export { BUNDLE_NAME, type BundleFacts, CONFIG_MAPS, decodeBundle } from './facts.ts';
 export { rbac } from './rbac.ts';
@@ -33,7 +34,7 @@ export interface TrustBundleReconciler {
 
 export function createTrustBundleReconciler(options: TrustBundleReconcilerOptions): TrustBundleReconciler {
   const { namespaces, pods, bundles, issuers, gate, writer, clock, log, metrics, random } = options;
-  const proxies = new Map<string, number>();
+  const proxies = new Map<string, Map<string, number>>();
 
   const controller = createController({
     name: 'trust-bundle',
@@ -61,12 +62,16 @@ export function createTrustBundleReconciler(options: TrustBundleReconcilerOption
 
   // Counted as pods come and go, because looking through all pods for every namespace would not scale.
   function count(pod: PodFacts | undefined, by: number): void {
-    const namespace = pod === undefined ? undefined : namespaceOfPod(pod);
-    if (namespace === undefined) return;
-    const next = (proxies.get(namespace) ?? 0) + by;
-    if (next === 0) proxies.delete(namespace);
-    else proxies.set(namespace, next);
-    // Only the first and the last pod change the answer.
+    const proxy = pod === undefined ? undefined : proxyOfPod(pod);
+    if (proxy === undefined) return;
+    const { namespace, mesh } = proxy;
+    const meshes = proxies.get(namespace) ?? new Map<string, number>();
+    const next = (meshes.get(mesh) ?? 0) + by;
+    if (next === 0) meshes.delete(mesh);
+    else meshes.set(mesh, next);
+    if (meshes.size === 0) proxies.delete(namespace);
+    else proxies.set(namespace, meshes);
+    // Only the first and the last pod of a mesh change the answer.
     if (next === 0 || (next === 1 && by > 0)) controller.enqueue(namespace);
   }
 

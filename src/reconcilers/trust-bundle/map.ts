@@ -7,7 +7,8 @@ export const namespaceOfNamespace = ({ meta }: NamespaceFacts): string => meta.n
 
 export const namespaceOfBundle = ({ key }: BundleFacts): string => nameOf(key).namespace;
 
-/** Only pods with a proxy make a namespace meshed. */
-export function namespaceOfPod({ meta }: PodFacts): string | undefined {
-  return meta.labels[PROXY_LABEL] === undefined ? undefined : meta.namespace;
+/** Only pods with a proxy make a namespace meshed, and each needs the roots of its own mesh. */
+export function proxyOfPod({ meta }: PodFacts): { readonly namespace: string; readonly mesh: string } | undefined {
+  const mesh = meta.labels[PROXY_LABEL];
+  return mesh === undefined ? undefined : { namespace: meta.namespace, mesh };
 }

@@ -1,4 +1,5 @@
 // The two containers and the two volumes that a meshed pod carries.
+import { TRUST_CONFIG_MAP, trustFileOf } from '../../kernel/index.ts';
 import {
   ADMIN_PORT,
   INBOUND_PORT,
@@ -9,7 +10,6 @@ import {
   TOKEN_AUDIENCE,
   TOKEN_DIRECTORY,
   TOKEN_VOLUME,
-  TRUST_CONFIG_MAP,
   TRUST_DIRECTORY,
   TRUST_VOLUME,
   VALIDATE_CONTAINER,
@@ -21,6 +21,7 @@ export interface ContainerInput {
   readonly image: string;
   readonly imagePullPolicy: string;
   readonly settings: ProxySettings;
+  readonly mesh: string;
   /** host:port of the operator's gRPC port. */
   readonly controlAddress: string;
   /** TLS server name of the operator for this mesh. */
@@ -149,7 +150,7 @@ function environment(input: ContainerInput): readonly unknown[] {
     { name: 'WEFT_CONTROL_NAME', value: input.controlName },
     { name: 'WEFT_TOKEN_FILE', value: `${TOKEN_DIRECTORY}/token` },
     ...optional('WEFT_TRUST_ANCHORS', input.trustAnchorsPem),
-    { name: 'WEFT_TRUST_FILE', value: `${TRUST_DIRECTORY}/ca.crt` },
+    { name: 'WEFT_TRUST_FILE', value: `${TRUST_DIRECTORY}/${trustFileOf(input.mesh)}` },
     { name: 'WEFT_INBOUND_LISTEN', value: `[::]:${INBOUND_PORT}` },
     { name: 'WEFT_OUTBOUND_LISTEN', value: `127.0.0.1:${OUTBOUND_PORT},[::1]:${OUTBOUND_PORT}` },
     { name: 'WEFT_ADMIN_LISTEN', value: `[::]:${ADMIN_PORT}` },

@@ -65,6 +65,7 @@ export function inject(pod: PodObject, namespace: Labelled, mesh: MeshForInjecti
       ? { image: options.proxyImage, imagePullPolicy: options.imagePullPolicy }
       : { image: mesh.spec.proxy.image, imagePullPolicy: mesh.spec.proxy.imagePullPolicy }),
     settings,
+    mesh: mesh.name,
     controlAddress: options.controlAddress,
     controlName: options.controlName(mesh.name),
     trustAnchorsPem: mesh.trustAnchorsPem,

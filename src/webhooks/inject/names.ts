@@ -14,6 +14,4 @@ export const TRUST_VOLUME = 'weft-trust';
 export const TOKEN_DIRECTORY = '/var/run/secrets/weft';
 export const TRUST_DIRECTORY = '/var/run/weft/trust';
 export const TOKEN_AUDIENCE = 'weft.dev';
-/** ConfigMap with the trust anchors, in every meshed namespace. */
-export const TRUST_CONFIG_MAP = 'weft-trust';
 export const INJECTED_VERSION = 'weft.dev/injected-version';

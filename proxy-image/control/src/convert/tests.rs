@@ -6,7 +6,9 @@ use weft_policy::model::{
     RetryBudget, Timeouts, Transport, Workload,
 };
 
+use crate::convert::Trusted;
 use crate::store::EndpointsChange;
+use crate::tests::pki::Pki;
 use crate::tests::resources::{endpoint, reference, wire_outbound, wire_workload};
 use crate::wire::config as wire;
 
@@ -36,6 +38,22 @@ fn workload_error(spoil: impl FnOnce(&mut wire::Workload)) -> String {
     assert!(Workload::try_from(workload.clone()).is_ok());
     spoil(&mut workload);
     Workload::try_from(workload).map(|_| "accepted".to_owned()).unwrap_or_else(|error| error.to_string())
+}
+
+#[test]
+fn a_trust_domain_that_two_meshes_claim_is_refused() {
+    let domain = |mesh: &str, name: &str| wire::TrustDomain {
+        mesh: mesh.to_owned(),
+        trust_domain: name.to_owned(),
+        anchors: vec![Pki::new().root_der()],
+    };
+    let read = |second: &str| {
+        let domains = vec![domain("a", "a.test"), domain("b", second)];
+        let trust = wire::Trust { domains, ..wire::Trust::default() };
+        Trusted::try_from(trust).map(|trusted| trusted.domains.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(read("b.test"), Ok(2));
+    assert_eq!(read("a.test"), Err(r#"domains: "a.test" is not given once"#.to_owned()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The roots that this pod believes in.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -26,11 +27,13 @@ impl TryFrom<wire::Trust> for Trusted {
         if wire.domains.is_empty() {
             return Err(missing("domains"));
         }
-        Ok(Self {
-            domains: each("domains", wire.domains, TrustDomain::try_from)?,
-            issuer: wire.issuer,
-            renew_within: Duration::from_millis(wire.renew_within_ms),
-        })
+        let domains = each("domains", wire.domains, TrustDomain::try_from)?;
+        let mut seen = HashSet::new();
+        // Two meshes under one name could speak for each other.
+        if let Some(twice) = domains.iter().find(|domain| !seen.insert(domain.trust_domain.as_str())) {
+            return Err(invalid(&twice.trust_domain, "given once")).at("domains");
+        }
+        Ok(Self { domains, issuer: wire.issuer, renew_within: Duration::from_millis(wire.renew_within_ms) })
     }
 }
 

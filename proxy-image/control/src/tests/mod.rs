@@ -3,7 +3,7 @@
 mod certificates;
 mod life;
 mod operator;
-mod pki;
+pub(crate) mod pki;
 mod reconnect;
 mod released;
 pub(crate) mod resources;

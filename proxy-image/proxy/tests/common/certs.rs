@@ -29,18 +29,24 @@ impl Ca {
 
     /// Credentials for `identity`, believing this authority for its domain.
     pub fn credentials(&self, identity: &str) -> Credentials {
-        self.issue(identity, false)
+        self.issue(identity, &[], false)
     }
 
     /// The same with a leaf that ran out long ago.
     pub fn expired(&self, identity: &str) -> Credentials {
-        self.issue(identity, true)
+        self.issue(identity, &[], true)
     }
 
-    fn issue(&self, identity: &str, expired: bool) -> Credentials {
+    /// The same with DNS names beside the URI.
+    pub fn named(&self, identity: &str, dns: &[&str]) -> Credentials {
+        self.issue(identity, dns, false)
+    }
+
+    fn issue(&self, identity: &str, dns: &[&str], expired: bool) -> Credentials {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::URI(identity.try_into().unwrap())];
+        params.subject_alt_names.extend(dns.iter().map(|name| SanType::DnsName((*name).try_into().unwrap())));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         if expired {
             params.not_before = date_time_ymd(2020, 1, 1);
