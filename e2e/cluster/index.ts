@@ -13,11 +13,17 @@ export { type ClusterSummary, listClusters } from './list.ts';
 export type { ProgramName } from './programs.ts';
 export { clusterUp, type UpOptions } from './up.ts';
 
+import { join } from 'node:path';
 import { clusterPaths } from './paths.ts';
 
 /** The administrator's kubeconfig. For a node its server is reachable only from inside (`nodeExec`, `bin/node-exec`). */
 export function kubeconfigPath(name: string): string {
   return clusterPaths(name).kubeconfig;
+}
+
+/** The key with which the API server signs the tokens of service accounts, PEM. */
+export function tokenKeyPath(name: string): string {
+  return join(clusterPaths(name).certificates, 'sa.key');
 }
 
 /** Folder of the logs, one file per program; kept after `clusterDown`. */

@@ -33,9 +33,10 @@ export async function proveCaller(claim: CallerClaim, options: CallerOptions): P
     .authenticate(claim.token, signal)
     .catch((reason: unknown) => err(AppError.from(reason, 'unavailable')));
   if (!identity.ok) return identity;
-  const { namespace, pod } = identity.value;
+  const { namespace, pod, uid } = identity.value;
+  // The API server's answer about the token may be a minute old: a pod of the same name that has come since is not its pod.
   const who = await awaitView(
-    podKey(namespace, pod),
+    { key: podKey(namespace, pod), uid },
     source,
     AbortSignal.any([claim.signal, AbortSignal.timeout(podWaitMs)]),
   );
@@ -62,8 +63,16 @@ export function bearerToken(header: string | undefined): string {
   return /^bearer +([\x21-\x7e]+)$/i.exec(header ?? '')?.[1] ?? '';
 }
 
-function awaitView(key: ObjectKey, source: CallerOptions['source'], signal: AbortSignal): Promise<Who | undefined> {
-  const known = source.view(key);
+function awaitView(
+  { key, uid }: { readonly key: ObjectKey; readonly uid: string },
+  source: CallerOptions['source'],
+  signal: AbortSignal,
+): Promise<Who | undefined> {
+  const view = (): Who | undefined => {
+    const who = source.view(key);
+    return who?.podUid === uid ? who : undefined;
+  };
+  const known = view();
   if (known !== undefined || signal.aborted) return Promise.resolve(known);
   return new Promise(resolve => {
     const settle = (who: Who | undefined): void => {
@@ -73,7 +82,7 @@ function awaitView(key: ObjectKey, source: CallerOptions['source'], signal: Abor
     };
     const onAbort = (): void => settle(undefined);
     const unsubscribe = source.onPublish(() => {
-      const who = source.view(key);
+      const who = view();
       if (who !== undefined) settle(who);
     });
     signal.addEventListener('abort', onAbort, { once: true });

@@ -209,7 +209,7 @@ export function createHub(options: HubOptions): Hub {
     const marked = new Set<ProxyRecord>();
     for (const proxy of registry.records.values()) {
       const who = options.source.view(proxy.who.podKey);
-      if (who !== undefined && who.view.mesh === proxy.who.view.mesh) {
+      if (who?.podUid === proxy.who.podUid && who.view.mesh === proxy.who.view.mesh) {
         if (follow(proxy, who)) marked.add(proxy);
         continue;
       }

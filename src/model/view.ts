@@ -13,6 +13,8 @@ export interface View {
 export interface Who {
   readonly view: View;
   readonly podKey: ObjectKey;
+  /** Tells the pod from others that had its name. */
+  readonly podUid: string;
 }
 
 /** Equal views, equal keys. No part can hold a slash. */

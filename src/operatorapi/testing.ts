@@ -32,7 +32,11 @@ export function variable<T>(first?: T): Source<T> & { set(value: T): void } {
 
 export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxyState {
   return {
-    who: { podKey: podKey('demo', pod), view: { mesh: 'default', namespace: 'demo', zone: 'z1', node: 'n1' } },
+    who: {
+      podKey: podKey('demo', pod),
+      podUid: `uid-${pod}`,
+      view: { mesh: 'default', namespace: 'demo', zone: 'z1', node: 'n1' },
+    },
     podUid: `uid-${pod}`,
     proxyVersion: '0.1.0',
     connectedAtMs: NOW_MS - 60_000,

@@ -19,7 +19,8 @@ export function whoIs(plan: Plan, podKey: ObjectKey): Who | undefined {
 }
 
 const whoOf = onceForBoth((nodes: Snapshot['nodes'], pod: PodFacts): Who => {
-  const { namespace, labels } = pod.meta;
+  const { namespace, labels, uid } = pod.meta;
   const zone = nodes.get(nodeKey(pod.node))?.zone ?? '';
-  return { view: { mesh: labels[PROXY_LABEL] ?? '', namespace, zone, node: pod.node }, podKey: pod.key };
+  const view = { mesh: labels[PROXY_LABEL] ?? '', namespace, zone, node: pod.node };
+  return { view, podKey: pod.key, podUid: uid };
 });

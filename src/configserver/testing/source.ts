@@ -3,7 +3,7 @@ import { type ObjectKey, contentHash, podKey } from '../../kernel/index.ts';
 import type { ConfigSource, Endpoint, Resource, ResourceBody, Who } from '../../model/index.ts';
 
 export function aWho(pod: string, mesh = 'default', node = 'n1'): Who {
-  return { view: { mesh, namespace: 'demo', zone: '', node }, podKey: podKey('demo', pod) };
+  return { view: { mesh, namespace: 'demo', zone: '', node }, podKey: podKey('demo', pod), podUid: `uid-${pod}` };
 }
 
 export interface TestSource extends ConfigSource {

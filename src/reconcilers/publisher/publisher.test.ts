@@ -8,6 +8,7 @@ import { type Compiler, createPublisher } from './index.ts';
 const WHO: Who = {
   view: { mesh: 'default', namespace: 'demo', zone: '', node: 'n1' },
   podKey: podKey('demo', 'web-1'),
+  podUid: 'uid-web-1',
 };
 const OTHER: Who = { ...WHO, podKey: podKey('demo', 'web-2') };
 
