@@ -169,6 +169,43 @@ describe('two meshes in one cluster', () => {
   });
 });
 
+describe('trust between two meshes', () => {
+  it('is set up and taken down under 200 requests per second', async () => {
+    for (const mesh of meshes) await configure(mesh);
+    await inMesh('meshes-server', 'west', async west => {
+      await apply(...serverApp({ namespace: west, name: 'web', replicas: 2 }), service(west, 'web'));
+      await inMesh('meshes-client', 'east', async east => {
+        await apply(...clientPod({ namespace: east, name: 'client' }));
+        await Promise.all([waitRollout(west, 'web'), waitRollout(east, 'client')]);
+        const url = `http://web.${west}/`;
+        await waitAnswered(east, 'client', url);
+        const load = await startLoad(east, 'client', {
+          protocol: 'http1',
+          target: url,
+          rate: 200,
+          durationMs: 200_000,
+          concurrency: 16,
+          connections: 16,
+        });
+        await eventually('traffic flows', async () => (await load.report()).answered > 200, { deadlineMs: 60_000 });
+        const identity = `spiffe://east.test/ns/${east}/sa/default`;
+        for (let round = 0; round < 3; round++) {
+          await configure('east', { trusts: ['west'] });
+          await configure('west', { trusts: ['east'] });
+          await eventually('trust', async () => (await callerSeen(east, url)) === identity, { deadlineMs: 30_000 });
+          await configure('west');
+          await eventually('no trust', async () => (await callerSeen(east, url)) === 'nobody', { deadlineMs: 30_000 });
+        }
+        const { sent, answered, failed, errors, byStatus } = await load.stop();
+        const statuses = Object.entries(byStatus).map(([code, { count }]) => `${count} x ${code}`);
+        console.log(`trust: ${failed} of ${sent} requests failed, ${statuses.join(', ')} ${JSON.stringify(errors)}`);
+        expect(answered + failed).toBe(sent);
+        expect(failed).toBe(0);
+      });
+    });
+  });
+});
+
 describe('a namespace that changes its mesh', () => {
   it('loses nothing at 200 requests per second, and its pods keep their mesh until they are replaced', async () => {
     await configure('east', { trusts: ['west'] });

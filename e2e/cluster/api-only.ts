@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,9 +31,12 @@ export interface ApiOnly {
 /**
  * Starts etcd and kube-apiserver on random ports of 127.0.0.1, always afresh: a cluster of that name is removed first.
  * Ready for requests when it resolves. Needs no root. No controller runs: nothing creates service accounts or deletes
- * the content of namespaces. `component(name, 'kube-apiserver')` stops and starts it.
+ * the content of namespaces. With `audit` what was asked of it is written down (`auditLog`). `component(name, 'kube-apiserver')` stops and starts it.
  */
-export async function apiOnly(name: string, { report = () => {} }: { report?: Report } = {}): Promise<ApiOnly> {
+export async function apiOnly(
+  name: string,
+  { report = () => {}, audit = false }: { report?: Report; audit?: boolean } = {},
+): Promise<ApiOnly> {
   const paths = clusterPaths(name);
   await requireMachine('api-only');
   const programs = dirname(await ensureComponent('kubernetes'));
@@ -41,7 +44,7 @@ export async function apiOnly(name: string, { report = () => {} }: { report?: Re
     for (let attempt = 1; ; attempt++) {
       await removeCluster(paths, report);
       try {
-        const server = await create(paths, programs);
+        const server = await create(paths, programs, audit ? await auditFlags(paths) : []);
         return {
           server,
           kubeconfig: paths.kubeconfig,
@@ -57,9 +60,20 @@ export async function apiOnly(name: string, { report = () => {} }: { report?: Re
   });
 }
 
+export const auditLogPath = ({ log }: Pick<ClusterPaths, 'log'>): string => join(log, 'audit.log');
+
 class EndedError extends Error {}
 
-async function create(paths: ClusterPaths, programs: string): Promise<string> {
+/** Who asked for what and whether it was allowed, one line of JSON for each request. */
+async function auditFlags(paths: ClusterPaths): Promise<string[]> {
+  const policy = join(paths.data, 'audit-policy.yaml');
+  await mkdir(paths.data, { recursive: true });
+  const rule = { level: 'Metadata', omitStages: ['RequestReceived'] };
+  await writeFile(policy, JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [rule] }));
+  return [`--audit-policy-file=${policy}`, `--audit-log-path=${auditLogPath(paths)}`];
+}
+
+async function create(paths: ClusterPaths, programs: string, extra: readonly string[]): Promise<string> {
   await rm(paths.log, { recursive: true, force: true });
   for (const folder of [paths.log, paths.data]) await mkdir(folder, { recursive: true });
   const [etcdPort = 0, etcdPeerPort = 0, port = 0] = await freePorts(3);
@@ -87,6 +101,7 @@ async function create(paths: ClusterPaths, programs: string): Promise<string> {
     ...apiServerCommand(paths, programs, addresses),
     '--endpoint-reconciler-type=none',
     '--disable-admission-plugins=ServiceAccount',
+    ...extra,
   ];
   await startComponent(paths, state, { name: 'kube-apiserver', argv, env: { GOMEMLIMIT: '500MiB' } });
   await waitUntilReady(paths, state);

@@ -14,6 +14,7 @@ export type { ProgramName } from './programs.ts';
 export { clusterUp, type UpOptions } from './up.ts';
 
 import { join } from 'node:path';
+import { auditLogPath } from './api-only.ts';
 import { clusterPaths } from './paths.ts';
 
 /** The administrator's kubeconfig. For a node its server is reachable only from inside (`nodeExec`, `bin/node-exec`). */
@@ -24,6 +25,11 @@ export function kubeconfigPath(name: string): string {
 /** The key with which the API server signs the tokens of service accounts, PEM. */
 export function tokenKeyPath(name: string): string {
   return join(clusterPaths(name).certificates, 'sa.key');
+}
+
+/** Where `apiOnly` with `audit` writes. */
+export function auditLog(name: string): string {
+  return auditLogPath(clusterPaths(name));
 }
 
 /** Folder of the logs, one file per program; kept after `clusterDown`. */

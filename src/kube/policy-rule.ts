@@ -8,4 +8,6 @@ export interface PolicyRule {
   readonly verbs: readonly string[];
   /** Only these objects; not possible for list, watch and create. */
   readonly resourceNames?: readonly string[];
+  /** Why it is granted although the API server is never seen to be asked for it; all else is seen in tools/chart/least-privilege.api.test.ts. */
+  readonly unseen?: string;
 }

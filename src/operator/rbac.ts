@@ -6,7 +6,8 @@ import { rbac as status } from '../reconcilers/status/index.ts';
 import { rbac as trustBundle } from '../reconcilers/trust-bundle/index.ts';
 import { rbac as webhookConfig } from '../reconcilers/webhook-config/index.ts';
 
-const READ = ['get', 'list', 'watch'] as const;
+/** Informers list and watch; nothing is read one by one but what says so. */
+const READ = ['list', 'watch'] as const;
 
 const watched: readonly PolicyRule[] = WATCHED_KINDS.map(({ group, plural }) => ({
   scope: 'cluster',
@@ -16,6 +17,8 @@ const watched: readonly PolicyRule[] = WATCHED_KINDS.map(({ group, plural }) => 
 }));
 
 const own: readonly PolicyRule[] = [
+  // A namespace and its first pod come in one breath: injection asks when the watch is behind.
+  { scope: 'cluster', apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   // Who a proxy is, who asks the operator API, and what they may do.
   { scope: 'cluster', apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { scope: 'cluster', apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },

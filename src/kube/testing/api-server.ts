@@ -32,9 +32,9 @@ export const forever = new AbortController().signal;
 const started = new Set<string>();
 
 /** Clusters of the same name must not be used by two test files. `afterAll` must call {@link stopTestApis}. */
-export async function startTestApi(name: string): Promise<TestApi> {
+export async function startTestApi(name: string, options: { readonly audit?: boolean } = {}): Promise<TestApi> {
   started.add(name);
-  const server = await apiOnly(name);
+  const server = await apiOnly(name, options);
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromFile(server.kubeconfig);
   const client = createApiClient({ kubeConfig, userAgent: 'weft-test' });

@@ -8,13 +8,13 @@ export const rbac: readonly PolicyRule[] = [
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
     resourceNames: [WEBHOOK_CONFIGURATION],
-    verbs: ['get', 'list', 'watch', 'patch'],
+    verbs: ['list', 'watch', 'patch'],
   },
   {
     scope: 'control-namespace',
     apiGroups: [''],
     resources: ['secrets'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch'],
+    verbs: ['list', 'watch', 'create', 'patch'],
   },
   {
     scope: 'control-namespace',
