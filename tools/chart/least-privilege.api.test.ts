@@ -67,7 +67,7 @@ beforeAll(async () => {
   api = await startTestApi(NAME, { audit: true });
   const folder = join(import.meta.dirname, '../../crds');
   for (const file of await readdir(folder)) await api.post(CRDS, parse(await readFile(join(folder, file), 'utf8')));
-  await api.post(CRDS, certificateDefinition);
+  for (const kind of ['Certificate', 'Issuer']) await api.post(CRDS, definitionOf(kind));
   for (const name of ['weft-system', 'demo'])
     await api.post('/api/v1/namespaces', {
       apiVersion: 'v1',
@@ -99,6 +99,7 @@ afterAll(() => stopTestApis(() => operator.stop('test')));
 test('the operator works, is refused nothing, and is granted nothing that it does not ask for', async () => {
   await selfManagedMesh();
   await certManagerMesh();
+  await anchoredMesh();
   await trustBundles();
   await webhooks();
   await everyKind();
@@ -184,6 +185,16 @@ async function certManagerMesh(): Promise<void> {
   );
 }
 
+/** One whose root the operator has cert-manager make: an Issuer with its Certificate comes before that of the mesh. */
+async function anchoredMesh(): Promise<void> {
+  const metadata = { name: 'anchored' };
+  const identity = { anchor: 'Managed', issuerRef: { name: 'self-signed', kind: 'Issuer' } };
+  const spec = { trustDomain: 'anchored.example', identity };
+  await api.post(MESHES, { apiVersion: 'weft.dev/v1alpha1', kind: 'MeshConfig', metadata, spec });
+  const issuers = '/apis/cert-manager.io/v1/namespaces/weft-system/issuers';
+  await eventually('the Issuer is written', async () => await exists(`${issuers}/weft-anchor-anchored`), 60_000);
+}
+
 async function trustBundles(): Promise<void> {
   await eventually('the bundle is there', async () => await exists(BUNDLE));
   await api.merge(BUNDLE, { data: { 'ca.crt': 'spoilt' } });
@@ -215,7 +226,7 @@ async function webhooks(): Promise<void> {
     object: pod,
   };
   const body = JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: review });
-  expect(await loopback(operator.ports.webhook, { method: 'POST', path: '/inject' }, body)).toBe(200);
+  expect(await loopback(operator.ports.webhook, { method: 'POST', path: '/inject' }, body)).toBe(503);
 }
 
 interface Hook {
@@ -354,24 +365,23 @@ const PATHS: Readonly<Record<string, readonly [string, string]>> = {
   MeshConfig: ['/apis/weft.dev/v1alpha1', 'meshconfigs'],
 };
 
-const certificateDefinition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: {
-    name: 'certificates.cert-manager.io',
-    annotations: { 'api-approved.kubernetes.io': 'unapproved, test' },
-  },
-  spec: {
-    group: 'cert-manager.io',
-    scope: 'Namespaced',
-    names: { kind: 'Certificate', plural: 'certificates', singular: 'certificate', listKind: 'CertificateList' },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
-  },
-};
+/** A kind of cert-manager's, as loose as can be. */
+function definitionOf(kind: string): object {
+  const singular = kind.toLowerCase();
+  const plural = `${singular}s`;
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${plural}.cert-manager.io`,
+      annotations: { 'api-approved.kubernetes.io': 'unapproved, test' },
+    },
+    spec: {
+      group: 'cert-manager.io',
+      scope: 'Namespaced',
+      names: { kind, plural, singular, listKind: `${kind}List` },
+      versions: [{ name: 'v1', served: true, storage: true, schema }],
+    },
+  };
+}
