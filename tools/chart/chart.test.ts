@@ -174,6 +174,60 @@ test('no webhook is asked about the namespaces that a cluster needs to come up, 
   }
 });
 
+test.each([
+  { name: 'the default values', args: [] },
+  { name: 'the HA profile', args: ['-f', join(chart, 'values-ha.yaml')] },
+])('with $name every container of the chart is as confined as Pod Security wants it', async ({ args }) => {
+  const templates = (await render(...args)).flatMap(object => {
+    const { template } = (object['spec'] ?? {}) as { template?: { spec: ConfinedPod } };
+    return template === undefined ? [] : [template.spec];
+  });
+  expect(templates.length).toBeGreaterThan(0);
+  for (const { securityContext, containers, initContainers = [], hostNetwork, hostPID, volumes = [] } of templates) {
+    expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    expect([hostNetwork, hostPID]).toEqual([undefined, undefined]);
+    expect(volumes.filter(volume => 'hostPath' in volume)).toEqual([]);
+    for (const container of [...containers, ...initContainers])
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+  }
+});
+
+test('the NetworkPolicy is there when asked for and in the HA profile, and names ports that the operator has', async () => {
+  const policiesOf = async (...args: string[]) =>
+    (await render(...args)).filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec as PolicySpec);
+  expect(await policiesOf()).toEqual([]);
+  const [policy] = await policiesOf('-f', join(chart, 'values-ha.yaml'));
+  expect(policy?.podSelector).toEqual({ matchLabels: { 'app.kubernetes.io/name': 'weft-operator' } });
+  const everywhere = [{ namespaceSelector: {} }];
+  expect(policy?.ingress.slice(1)).toEqual([
+    { ports: [{ port: 'grpc-control' }], from: everywhere },
+    { ports: [{ port: 'https-webhooks' }] },
+    { ports: [{ port: 'http-admin' }], from: everywhere },
+  ]);
+  const [narrow] = await policiesOf(
+    '--set=networkPolicy.enabled=true',
+    '--set-json=networkPolicy.apiFrom=[{"podSelector":{}}]',
+    '--set-json=networkPolicy.metricsFrom=[]',
+    '--set-json=networkPolicy.webhooksFrom=[{"ipBlock":{"cidr":"192.0.2.1/32"}}]',
+  );
+  expect(narrow?.ingress.slice(2)).toEqual([
+    { ports: [{ port: 'https-webhooks' }], from: [{ ipBlock: { cidr: '192.0.2.1/32' } }] },
+    { ports: [{ port: 'https-api' }], from: [{ podSelector: {} }] },
+  ]);
+  const declared = podOf(await render()).spec.containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name));
+  expect(declared).toEqual(expect.arrayContaining(['grpc-control', 'https-webhooks', 'https-api', 'http-admin']));
+});
+
+test('old API servers are not asked for a policy that they do not know', async () => {
+  const kinds = async (...args: string[]) => (await render(...args)).map(({ kind }) => kind);
+  expect(await kinds()).toContain('ValidatingAdmissionPolicy');
+  expect(await kinds('--kube-version=1.29.0')).not.toContain('ValidatingAdmissionPolicy');
+});
+
 test('definitions outlive the release unless asked, and can be left out', async () => {
   const kept = definitions(await render());
   expect(kept.map(({ metadata }) => metadata.name)).toContain('meshconfigs.weft.dev');
@@ -245,7 +299,25 @@ interface Webhook {
 
 interface Pod {
   metadata: object;
-  spec: { containers: { image: string }[] };
+  spec: { containers: { image: string; ports?: { name: string }[] }[] };
+}
+
+interface ConfinedPod {
+  securityContext: object;
+  containers: Confined[];
+  initContainers?: Confined[];
+  volumes?: object[];
+  hostNetwork?: boolean;
+  hostPID?: boolean;
+}
+
+interface Confined {
+  securityContext: object;
+}
+
+interface PolicySpec {
+  podSelector: object;
+  ingress: object[];
 }
 
 async function render(...args: string[]): Promise<Manifest[]> {

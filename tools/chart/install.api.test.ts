@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { type ApiOnly, apiOnly, clusterDown } from '../../e2e/cluster/index.ts';
 import { KINDS } from '../../src/api/index.ts';
@@ -46,6 +46,43 @@ test('installing again changes nothing that others have written', async () => {
   await install('--set=operator.replicas=2');
   expect(await kubectl('get', ...webhooks, '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}')).toBe(bundle);
   expect(await kubectl('get', 'deployment', 'weft-operator', ...where, '-o', 'jsonpath={.spec.replicas}')).toBe('2');
+});
+
+test('nobody chooses another mesh for a pod than that of its namespace, and a pod keeps its own when the namespace moves', async () => {
+  await kubectl('create', 'namespace', 'moving');
+  await kubectl('label', 'namespace', 'moving', 'weft.dev/mesh=east');
+  const pod = (name: string, mesh: string): string =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'moving', ...(mesh === '' ? {} : { labels: { 'weft.dev/proxy': mesh } }) },
+      spec: { containers: [{ name: 'app', image: 'none' }] },
+    });
+  // The API server takes a moment to read a policy that is new.
+  await vi.waitFor(
+    async () =>
+      await expect(kubectlIn(pod('forged', 'west'), 'create', '--dry-run=server', '-f', '-')).rejects.toThrow(
+        'the mesh of the namespace is east',
+      ),
+    { timeout: 30_000, interval: 200 },
+  );
+  await kubectlIn(pod('own', 'east'), 'create', '-f', '-');
+  await kubectlIn(pod('plain', ''), 'create', '-f', '-');
+  const relabel = (name: string, label: string): Promise<string> =>
+    kubectl('label', 'pod', name, '-n', 'moving', '--overwrite', label);
+  for (const [name, label] of [
+    ['own', 'weft.dev/proxy=west'],
+    ['own', 'weft.dev/proxy-'],
+    ['plain', 'weft.dev/proxy=east'],
+  ] as const)
+    await expect(relabel(name, label), label).rejects.toThrow('recreate the pod');
+  await kubectl('label', 'namespace', 'moving', 'weft.dev/mesh=west', '--overwrite');
+  await vi.waitFor(async () => await kubectlIn(pod('new', 'west'), 'create', '-f', '-'), { timeout: 30_000 });
+  await expect(kubectlIn(pod('late', 'east'), 'create', '-f', '-')).rejects.toThrow(
+    'the mesh of the namespace is west',
+  );
+  // What runs already is changed in anything else.
+  await relabel('own', 'team=a');
 });
 
 test('an upgrade updates the definitions, that of MeshConfig as well', async () => {

@@ -77,6 +77,7 @@ export function withoutHelm(object: Manifest): Manifest {
 function fileOf(object: Manifest): string {
   if (object.apiVersion.startsWith('rbac.')) return 'rbac.yaml';
   if (object.apiVersion.startsWith('cert-manager.io/')) return 'cert-manager.yaml';
+  if (object.kind.startsWith('ValidatingAdmissionPolicy')) return 'pod-mesh.yaml';
   if (object.kind.endsWith('WebhookConfiguration')) return 'webhooks.yaml';
   if (object.kind === 'MeshConfig') return 'mesh-config.yaml';
   return 'operator.yaml';

@@ -316,11 +316,12 @@ async function askedFor(): Promise<readonly Asked[]> {
   return lines
     .map(line => JSON.parse(line) as AuditEvent)
     .filter(({ user, objectRef }) => user?.username === OPERATOR && objectRef?.resource !== undefined)
-    .map(({ verb, objectRef = {}, annotations }) => ({
+    .map(({ verb, objectRef = {}, annotations, responseStatus }) => ({
       verb,
       group: objectRef.apiGroup ?? '',
       resource: [objectRef.resource, objectRef.subresource].filter(part => part !== undefined).join('/'),
-      allowed: annotations?.['authorization.k8s.io/decision'] === 'allow',
+      // What is judged besides, as an apply that creates, is refused in the answer alone.
+      allowed: annotations?.['authorization.k8s.io/decision'] === 'allow' && responseStatus?.code !== 403,
     }));
 }
 
@@ -333,6 +334,7 @@ interface AuditEvent {
     readonly apiGroup?: string;
   };
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly responseStatus?: { readonly code?: number };
 }
 
 async function statusOf(config: KubeConfig, method: string, path: string): Promise<number> {
