@@ -2,8 +2,9 @@ import { stringify } from 'yaml';
 import { crdOf, KINDS } from '../../src/api/index.ts';
 import { REASONS } from '../../src/compile/index.ts';
 import { optionsMarkdown } from '../../src/operator/options.ts';
+import { rbac } from '../../src/operator/rbac.ts';
 import { cliPage } from './cli.ts';
-import { kindPage, operatorPage, reasonsPage, referenceIndex } from './reference.ts';
+import { kindPage, operatorPage, rbacPage, reasonsPage, referenceIndex } from './reference.ts';
 
 export interface Output {
   /** Relative to the root of the project. */
@@ -26,6 +27,7 @@ export function outputs(): readonly Output[] {
     ...pages,
     { path: 'docs/reference/conditions.md', content: reasonsPage(REASONS) },
     { path: 'docs/reference/operator.md', content: operatorPage(optionsMarkdown()) },
+    { path: 'docs/reference/rights.md', content: rbacPage(rbac) },
     { path: 'docs/reference/README.md', content: referenceIndex(KINDS) },
     { path: 'docs/cli.md', content: cliPage() },
   ];
