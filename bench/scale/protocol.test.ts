@@ -6,7 +6,7 @@ import { glance } from './server-message.ts';
 
 describe('the simulated client', () => {
   it('reads nonce, name and version as src/wire wrote them', () => {
-    const body = { kind: 'trust' as const, trust: { domains: [] } };
+    const body = { kind: 'trust' as const, trust: { domains: [], issuer: '', renewWithinMs: 0 } };
     const resource = { name: 'trust', version: contentHash(body), derivedFrom: [], body };
     const nonce = 123_456_789_012n;
     expect(glance(Buffer.from(encodeUpsert(resource, nonce)))).toEqual({
