@@ -4,7 +4,7 @@ import { type ObjectKey, parseAddress, podKey, serviceKey } from '../../kernel/i
 import type { EndpointSliceFacts, Who } from '../../model/index.ts';
 import { parseTrafficSplit } from '../parse/index.ts';
 import type { Plan } from '../plan/index.ts';
-import { destinationOf } from '../resolve/index.ts';
+import { destinationOf, peersOf } from '../resolve/index.ts';
 
 /** Whether the resource of a name may be another one for the asker than under the former plan. */
 export type Changes = (who: Who, name: string) => boolean;
@@ -53,7 +53,7 @@ export function changesBetween(former: Plan, plan: Plan): Changes {
     if (seen === undefined) return true;
     if (seen.length === 0) return false;
     const only = (...few: readonly Collection[]): boolean => seen.every(collection => few.includes(collection));
-    if (kind === 'workload') return !only('pods') || podOf(former, who) !== podOf(plan, who);
+    if (kind === 'workload') return !only('pods') || podOf(former, who) !== podOf(plan, who) || hasPeers(plan, who);
     if (kind === 'outbound') return !only('pods', 'splits') || narrow.outbound(rest);
     return !only('pods', 'slices') || narrow.endpoints(rest);
   }
@@ -66,6 +66,12 @@ export function changesBetween(former: Plan, plan: Plan): Changes {
     known.set(name, may);
     return may;
   };
+}
+
+/** Between meshes that trust each other, whom a grant means follows the pods of the namespaces that it names. */
+function hasPeers({ world }: Plan, { view }: Who): boolean {
+  const mesh = world.meshes.get(view.mesh);
+  return mesh !== undefined && peersOf(world, mesh).length > 0;
 }
 
 const podOf = ({ world }: Plan, who: Who) => world.snapshot.pods.get(who.podKey);
@@ -91,8 +97,12 @@ function outboundChanges(former: Plan, plan: Plan): (address: string) => boolean
   }
   return text => {
     const address = parseAddress(text);
-    const destination = address && destinationOf(plan.world, address);
-    return destination?.kind !== 'service' || roots.has(destination.service.key);
+    if (address === undefined) return true;
+    // An address can pass from a pod to a Service, for those of Services from outside the cluster are anybody's.
+    return [former, plan].some(({ world }) => {
+      const destination = destinationOf(world, address);
+      return destination.kind !== 'service' || roots.has(destination.service.key);
+    });
   };
 }
 

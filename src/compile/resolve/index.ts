@@ -11,7 +11,6 @@ export { problemsOf, statusPlan, type Verdict } from './verdict.ts';
 export {
   meshesIn,
   meshOfPod,
-  namespaceSetting,
   nodeOf,
   peersOf,
   podSetting,
