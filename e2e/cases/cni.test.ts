@@ -287,5 +287,6 @@ describe('the CNI plugin', () => {
     expect([phase, ready, containers['app']?.id, containers['weft-proxy']?.id]).toEqual(['Pending', false, '', '']);
     // Those that were there before go on.
     expect((await call(strict, 'client', { url: `http://web.${ordinary}/` })).status).toBe(200);
-  });
+    // It installs, as the hooks do.
+  }, 900_000);
 });
