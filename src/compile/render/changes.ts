@@ -101,7 +101,7 @@ function outboundChanges(former: Plan, plan: Plan): (address: string) => boolean
     // An address can pass from a pod to a Service, for those of Services from outside the cluster are anybody's.
     return [former, plan].some(({ world }) => {
       const destination = destinationOf(world, address);
-      return destination.kind !== 'service' || roots.has(destination.service.key);
+      return destination?.kind !== 'service' || roots.has(destination.service.key);
     });
   };
 }
