@@ -17,6 +17,7 @@ export interface Child {
 export interface ChildOptions {
   /** Node's own options, the script, its arguments. */
   readonly argv: readonly string[];
+  /** As taskset takes them; empty: all. */
   readonly cpus: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly ipc?: boolean;
@@ -26,7 +27,8 @@ export interface ChildOptions {
 
 export function startChild({ argv, cpus, env = {}, ipc = false, first = false }: ChildOptions): Child {
   // setpriv, taskset and nice replace themselves, so the child's id is the program's.
-  const prefix = ['--pdeathsig', 'KILL', 'taskset', '-c', cpus, ...(first ? ['nice', '-n', '-20'] : [])];
+  const pinned = cpus === '' ? [] : ['taskset', '-c', cpus];
+  const prefix = ['--pdeathsig', 'KILL', ...pinned, ...(first ? ['nice', '-n', '-20'] : [])];
   const child = spawn('setpriv', [...prefix, process.execPath, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     env: { ...process.env, ...env },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { recordingMetrics } from '../runtime/recording.ts';
+import type { ApiClient } from './api-client.ts';
 import { scriptedClient } from './scripted-client.ts';
 import { createTokenReviewer } from './token-review.ts';
 
@@ -103,5 +104,31 @@ describe('token review', () => {
       ok: false,
       error: { code: 'unauthenticated', message: expect.stringMatching(says) as string },
     });
+  });
+
+  it('asks the API server so much at once and no more, and everybody in the end', async () => {
+    let [underWay, most] = [0, 0];
+    const client: ApiClient = {
+      request: async () => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await new Promise(setImmediate);
+        underWay -= 1;
+        return aReview();
+      },
+      watch: () => Promise.reject(new Error('nobody watches here')),
+    };
+    const clock = { nowMs: () => 1_000_000 };
+    const reviewer = createTokenReviewer({
+      client,
+      audience: 'weft.dev',
+      clock,
+      metrics: recordingMetrics(),
+      atOnce: 3,
+    });
+    const names = Array.from({ length: 10 }, (_, index) => `${index}`);
+    const answers = await Promise.all(names.map(name => reviewer.authenticate(aToken(name, 100_000_000), signal)));
+    expect(answers.every(answer => answer.ok)).toBe(true);
+    expect(most).toBe(3);
   });
 });

@@ -169,6 +169,26 @@ describe('publisher', () => {
     publisher.close();
   });
 
+  it('says what need not be asked for again, and forgets what nobody holds any more', async () => {
+    const compiler = countingCompiler();
+    compiler.changesBetween = () => (_who, name) => name === 'outbound/10.0.0.1:80';
+    const { publisher } = setUp(compiler);
+    const publish = async (): Promise<readonly boolean[]> => {
+      publisher.request();
+      await turn(50);
+      return ['trust', 'outbound/10.0.0.1:80'].map(name => publisher.changed(WHO, name));
+    };
+    expect(await publish()).toEqual([true, true]);
+    publisher.resource(WHO, 'trust');
+    expect(await publish()).toEqual([false, true]);
+    for (let index = 0; index <= 1_000; index++) publisher.resource(WHO, `outbound/10.1.0.1:${index}`);
+    // Everything is asked for anew, once, and what is not is gone.
+    expect(await publish()).toEqual([true, true]);
+    publisher.resource(WHO, 'trust');
+    expect(await publish()).toEqual([false, true]);
+    publisher.close();
+  });
+
   it('tells every listener, though one of them fails', async () => {
     const { publisher, published } = setUp();
     publisher.onPublish(() => {
