@@ -17,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'api',
-          include: ['src/**/*.api.test.ts', 'tools/**/*.api.test.ts'],
+          include: ['src/**/*.api.test.ts', 'tools/**/*.api.test.ts', 'bench/**/*.api.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 180_000,
           fileParallelism: false,
