@@ -20,6 +20,13 @@ export const rbac: readonly PolicyRule[] = [
     scope: 'control-namespace',
     apiGroups: ['cert-manager.io'],
     resources: ['certificates'],
-    verbs: ['get', 'list', 'watch', 'create', 'patch'],
+    verbs: ['list', 'watch'],
+  },
+  {
+    scope: 'control-namespace',
+    apiGroups: ['cert-manager.io'],
+    resources: ['certificates'],
+    verbs: ['create', 'patch'],
+    unseen: 'Asked for only where the webhook certificate is to come from cert-manager.',
   },
 ];
