@@ -12,6 +12,7 @@ export { identityOf, isRecord, type RawMeta, type RawObject, wholeObject } from 
 export { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
 export { createStatusWriter, type StatusOutcome, type StatusWrite, type StatusWriter } from './status.ts';
 export type { Change, Store } from './store.ts';
+export { mergedStore } from './merged-store.ts';
 export { createTokenReviewer, type PodIdentity, type TokenReviewer } from './token-review.ts';
 export type { WriteGate } from './write-gate.ts';
 export { createWriter, type ObjectRef, type WriteOutcome, type Writer } from './writer.ts';

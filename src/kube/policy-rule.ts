@@ -1,8 +1,11 @@
 // What a part of the operator must be allowed to do: data from which roles are made and against which they are checked.
 
 export interface PolicyRule {
-  /** Where the rule is needed: everywhere (ClusterRole), or in the control namespace alone (Role). */
-  readonly scope: 'cluster' | 'control-namespace';
+  /**
+   * Where the rule is needed: everywhere (ClusterRole), in the control namespace alone (Role), or in the namespaces that are watched, which are all
+   * unless they are named (`--watch-namespaces`).
+   */
+  readonly scope: 'cluster' | 'control-namespace' | 'watched-namespaces';
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly verbs: readonly string[];

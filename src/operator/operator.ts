@@ -60,7 +60,14 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   const compileTask = readiness.task('compile');
   const listenTask = readiness.task('listeners');
   const client = createApiClient({ kubeConfig, userAgent: `weft-operator/${VERSION}` });
-  const operator = new WatchingOperator({ ...common, kubeConfig, client, fieldManager: 'weft-operator', namespace });
+  const operator = new WatchingOperator({
+    ...common,
+    kubeConfig,
+    client,
+    fieldManager: 'weft-operator',
+    namespace,
+    watchNamespaces: options.watchNamespaces,
+  });
   const admin = createAdminServer({
     metrics,
     readiness,

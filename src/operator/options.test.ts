@@ -32,6 +32,11 @@ describe('options', () => {
     expect([...options(['--controllers=status, mesh-config']).controllers]).toEqual(['status', 'mesh-config']);
   });
 
+  it('looks at all namespaces, or at those that are named', () => {
+    expect(options([]).watchNamespaces).toEqual([]);
+    expect(options(['--watch-namespaces=demo, shop,demo']).watchNamespaces).toEqual(['demo', 'shop']);
+  });
+
   it.each([
     { argv: ['--nonsense'], says: 'unknown argument --nonsense; --help lists all' },
     { argv: ['extra'], says: 'unknown argument extra; --help lists all' },
@@ -43,6 +48,10 @@ describe('options', () => {
     {
       argv: ['--log-level=loud'],
       says: '--log-level (WEFT_LOG_LEVEL) is "loud": must be one of debug, info, warn, error',
+    },
+    {
+      argv: ['--watch-namespaces=demo,Demo'],
+      says: '--watch-namespaces (WEFT_WATCH_NAMESPACES) is "demo,Demo": "Demo" is no name of a namespace',
     },
     {
       argv: ['--controllers=config,wings'],

@@ -9,6 +9,8 @@ export type Part = (typeof PARTS)[number];
 export interface Options {
   readonly controllers: ReadonlySet<Part>;
   readonly namespace: string;
+  /** Empty: all. */
+  readonly watchNamespaces: readonly string[];
   readonly podName: string;
   readonly serviceName: string;
   readonly clusterDomain: string;
@@ -77,6 +79,13 @@ function parts(text: string): Result<ReadonlySet<Part>, string> {
   return ok(chosen);
 }
 
+function namespaces(text: string): Result<readonly string[], string> {
+  const names = text.split(',').map(name => name.trim());
+  if (text.trim() === '') return ok([]);
+  const bad = names.find(name => !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name));
+  return bad === undefined ? ok([...new Set(names)]) : err(`"${bad}" is no name of a namespace`);
+}
+
 const text = (flag: string, env: string, fallback: string, help: string): Row<string> => ({
   flag,
   env,
@@ -110,6 +119,14 @@ export const TABLE: Table = {
     'weft-system',
     'The control namespace: where the operator runs and keeps its Secrets.',
   ),
+  watchNamespaces: {
+    flag: 'watch-namespaces',
+    env: 'WEFT_WATCH_NAMESPACES',
+    value: 'list',
+    fallback: '',
+    help: 'Namespaces to look at, with commas between; empty is all. Pods of others are outside the mesh, and Services there unknown destinations.',
+    read: namespaces,
+  },
   podName: text(
     'pod-name',
     'WEFT_POD_NAME',

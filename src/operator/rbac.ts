@@ -9,8 +9,8 @@ import { rbac as webhookConfig } from '../reconcilers/webhook-config/index.ts';
 /** Informers list and watch; nothing is read one by one but what says so. */
 const READ = ['list', 'watch'] as const;
 
-const watched: readonly PolicyRule[] = WATCHED_KINDS.map(({ group, plural }) => ({
-  scope: 'cluster',
+const watched: readonly PolicyRule[] = WATCHED_KINDS.map(({ group, plural, namespaced }) => ({
+  scope: namespaced ? 'watched-namespaces' : 'cluster',
   apiGroups: [group],
   resources: [plural],
   verbs: READ,

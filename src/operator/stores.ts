@@ -1,6 +1,13 @@
 // Everything that the operator watches, as informers with their stores.
 import type { ObjectKey } from '../kernel/index.ts';
-import { type Informer, type OperatorBaseOptions, OperatorBase, type Store } from '../kube/index.ts';
+import {
+  type Informer,
+  mergedStore,
+  type OperatorBaseOptions,
+  OperatorBase,
+  type Store,
+  type WatchOptions,
+} from '../kube/index.ts';
 import { DECODERS, type Snapshot, type SnapshotField, type SnapshotObject, WATCHED_KINDS } from '../model/index.ts';
 import * as meshConfig from '../reconcilers/mesh-config/index.ts';
 import * as trustBundle from '../reconcilers/trust-bundle/index.ts';
@@ -22,15 +29,19 @@ export interface Stores {
 
 export interface WatchingOperatorOptions extends OperatorBaseOptions {
   readonly namespace: string;
+  /** Empty: all. */
+  readonly watchNamespaces: readonly string[];
 }
 
 export class WatchingOperator extends OperatorBase {
   readonly #namespace: string;
+  readonly #watched: readonly string[];
   #stores: Stores | undefined;
 
   constructor(options: WatchingOperatorOptions) {
     super(options);
     this.#namespace = options.namespace;
+    this.#watched = options.watchNamespaces;
   }
 
   /** After start(). */
@@ -48,7 +59,7 @@ export class WatchingOperator extends OperatorBase {
         kind.field,
         kind.field === 'meshConfigs'
           ? meshConfigs.store
-          : this.watch<SnapshotObject<SnapshotField>>({ type: kind, decode: DECODERS[kind.field] }).store,
+          : this.#watchedStore<SnapshotObject<SnapshotField>>({ type: kind, decode: DECODERS[kind.field] }),
       ]),
     );
     this.#stores = {
@@ -74,12 +85,12 @@ export class WatchingOperator extends OperatorBase {
         namespace,
         labelSelector: meshConfig.ISSUER_LABEL,
       }).store,
-      bundles: this.watch({
+      bundles: this.#watchedStore({
         name: 'TrustBundle',
         type: trustBundle.CONFIG_MAPS,
         decode: trustBundle.decodeBundle,
         ...only(trustBundle.BUNDLE_NAME),
-      }).store,
+      }),
       webhooks: {
         secrets: this.watch({
           name: 'WebhookSecret',
@@ -101,6 +112,18 @@ export class WatchingOperator extends OperatorBase {
       linkerdInjector: this.#configuration(webhookConfig.MUTATING, LINKERD_INJECTOR, 'LinkerdInjector'),
     };
     return Promise.resolve();
+  }
+
+  /** One watch for the whole cluster, or one in each namespace that is watched: rights may end there. */
+  #watchedStore<T>(options: WatchOptions<T>): Store<T> {
+    const { type, name = type.kind } = options;
+    if (this.#watched.length === 0 || (!type.namespaced && type.kind !== 'Namespace')) return this.watch(options).store;
+    return mergedStore(
+      this.#watched.map(namespace => {
+        const where = type.namespaced ? { namespace } : only(namespace);
+        return this.watch({ ...options, name: `${name} ${namespace}`, ...where }).store;
+      }),
+    );
   }
 
   #configuration(

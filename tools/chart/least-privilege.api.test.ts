@@ -63,35 +63,45 @@ async function conditionOf(path: string, type: string): Promise<string> {
   return status?.conditions?.find(condition => condition.type === type)?.reason ?? '';
 }
 
-beforeAll(async () => {
-  api = await startTestApi(NAME, { audit: true });
-  const folder = join(import.meta.dirname, '../../crds');
-  for (const file of await readdir(folder)) await api.post(CRDS, parse(await readFile(join(folder, file), 'utf8')));
-  for (const kind of ['Certificate', 'Issuer']) await api.post(CRDS, definitionOf(kind));
-  for (const name of ['weft-system', 'demo'])
-    await api.post('/api/v1/namespaces', {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name, annotations: name === 'demo' ? { 'weft.dev/inject': 'enabled' } : {} },
-    });
-  for (const object of manifests(await helmTemplate())) {
-    const { namespace = '' } = object.metadata;
+/** What the chart renders and the API server here knows; what is there already stays as it is. */
+async function createRendered(...args: string[]): Promise<void> {
+  for (const object of manifests(await helmTemplate(...args))) {
+    const { namespace = '', name } = object.metadata;
     const [group = '', plural = ''] = PATHS[object.kind] ?? [];
-    if (plural === '') continue;
-    const scope = namespace === '' ? '' : `namespaces/${namespace}/`;
-    await api.post(`${group}/${scope}${plural}`, object);
+    const path = `${group}/${namespace === '' ? '' : `namespaces/${namespace}/`}${plural}`;
+    if (plural !== '' && !(await exists(`${path}/${name}`))) await api.post(path, object);
   }
-  await eventually('the definitions are served', async () => await exists(MESHES));
-  const parsed = parseOptions(['--config-port=0', '--webhook-port=0', '--api-port=0', '--admin-port=0'], {});
+}
+
+async function start(kubeConfig: KubeConfig, ...flags: string[]): Promise<RunningOperator> {
+  const ports = ['--config-port=0', '--webhook-port=0', '--api-port=0', '--admin-port=0'];
+  const parsed = parseOptions([...ports, ...flags], {});
   if (!parsed.ok || parsed.value.kind !== 'run') throw new Error('the options do not parse');
-  operator = await startOperator({
+  return await startOperator({
     options: parsed.value.options,
-    kubeConfig: configFor(await operatorToken()),
+    kubeConfig,
     clock: { nowMs: () => Date.now() },
     log: silentLogger,
     metrics: createPromMetrics({ processMetrics: false }),
     random: Math.random,
   });
+}
+
+const namespaceNamed = (name: string): object => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, annotations: name === 'demo' ? { 'weft.dev/inject': 'enabled' } : {} },
+});
+
+beforeAll(async () => {
+  api = await startTestApi(NAME, { audit: true });
+  const folder = join(import.meta.dirname, '../../crds');
+  for (const file of await readdir(folder)) await api.post(CRDS, parse(await readFile(join(folder, file), 'utf8')));
+  for (const kind of ['Certificate', 'Issuer']) await api.post(CRDS, definitionOf(kind));
+  for (const name of ['weft-system', 'demo']) await api.post('/api/v1/namespaces', namespaceNamed(name));
+  await createRendered();
+  await eventually('the definitions are served', async () => await exists(MESHES));
+  operator = await start(configFor(await operatorToken()));
 });
 
 afterAll(() => stopTestApis(() => operator.stop('test')));
@@ -118,6 +128,38 @@ test('the operator works, is refused nothing, and is granted nothing that it doe
     );
   expect(granted.length).toBeGreaterThan(30);
   expect([...new Set(granted)].filter(one => !seen.has(one)).toSorted()).toEqual([]);
+}, 240_000);
+
+test('in namespaces that are named it works with Roles there, and has no rights elsewhere', async () => {
+  const binding = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/weft-operator';
+  for (const path of [binding, '/apis/rbac.authorization.k8s.io/v1/clusterroles/weft-operator']) await api.delete(path);
+  await createRendered('--set=watchNamespaces={demo}');
+  const before = (await askedFor()).length;
+  const config = configFor(await operatorToken());
+  operator = await start(config, '--watch-namespaces=demo');
+  await eventually('the operator leads', () => operator.leading(), 60_000);
+  for (const namespace of ['demo', 'elsewhere']) {
+    if (namespace === 'elsewhere') await api.post('/api/v1/namespaces', namespaceNamed(namespace));
+    await api.post(`/apis/split.smi-spec.io/v1alpha4/namespaces/${namespace}/trafficsplits`, {
+      apiVersion: 'split.smi-spec.io/v1alpha4',
+      kind: 'TrafficSplit',
+      metadata: { name: 'named' },
+      spec: { service: 'root', backends: [{ service: 'a', weight: 1 }] },
+    });
+  }
+  const split = (namespace: string): string =>
+    `/apis/split.smi-spec.io/v1alpha4/namespaces/${namespace}/trafficsplits/named`;
+  await eventually('conditions', async () => (await conditionOf(split('demo'), 'Ready')) !== '', 60_000);
+  await api.delete(BUNDLE);
+  await eventually('the bundle is restored', async () => await exists(BUNDLE), 60_000);
+  expect(await conditionOf(split('elsewhere'), 'Ready')).toBe('');
+  await operator.stop('test');
+  const asked = (await askedFor()).slice(before);
+  expect(asked.length).toBeGreaterThan(10);
+  expect(asked.filter(({ allowed }) => !allowed).map(described)).toEqual([]);
+  for (const path of ['/api/v1/pods', '/api/v1/namespaces/elsewhere/pods', '/api/v1/namespaces'])
+    expect([path, await statusOf(config, 'GET', path)]).toEqual([path, 403]);
+  expect(await statusOf(config, 'GET', '/api/v1/namespaces/demo/pods')).toBe(200);
 }, 240_000);
 
 test('the operator can read a Secret of no other namespace, and no token can be made with its rights', async () => {
@@ -240,7 +282,7 @@ async function everyKind(): Promise<void> {
     if (object.kind === 'MeshConfig') continue;
     const namespace = object.metadata.namespace ?? 'demo';
     if (!(await exists(`/api/v1/namespaces/${namespace}`)))
-      await api.post('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+      await api.post('/api/v1/namespaces', namespaceNamed(namespace));
     const definition = KINDS.find(({ kind }) => kind === object.kind);
     const path = `/apis/${object.apiVersion}/namespaces/${namespace}/${definition?.plural ?? ''}`;
     await api.post(path, object);

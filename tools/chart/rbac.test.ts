@@ -38,41 +38,63 @@ test('the operator may write the status of those kinds alone whose conditions ar
   expect(statuses.toSorted()).toEqual(wanted.toSorted());
 });
 
-test('each part of the operator is granted what it says it needs', async () => {
-  const rules = {
-    cluster: await rulesOf('ClusterRole', 'weft-operator'),
-    'control-namespace': await rulesOf('Role', 'weft-operator'),
-  };
-  const needs = await declared();
-  expect(needs.length).toBeGreaterThan(0);
-  const missing = needs.flatMap(({ scope, apiGroups, resources, verbs, resourceNames }) =>
-    apiGroups.flatMap(group =>
-      resources.flatMap(resource => verbs.map(verb => ({ scope, group, resource, verb, resourceNames }))),
-    ),
-  );
-  expect(missing.filter(need => !rules[need.scope].some(rule => grants(rule, need)))).toEqual([]);
-});
+test.each([
+  { name: 'in all namespaces', args: [], watched: [] },
+  { name: 'in namespaces that are named', args: ['--set=watchNamespaces={demo,shop}'], watched: ['demo', 'shop'] },
+])(
+  'what is granted is what the parts of the operator say they need, no less and no more, $name',
+  async ({ args, watched }) => {
+    const needs = (await declared()).flatMap(rightsOf);
+    expect(needs.length).toBeGreaterThan(30);
+    const cluster = (await rulesOf('ClusterRole', 'weft-operator', ...args)).flatMap(rightsOf);
+    const control = (await rulesOf('Role', 'weft-operator', ...args)).flatMap(rightsOf);
+    const inEach = await Promise.all(
+      watched.map(async namespace => (await rulesIn(namespace, ...args)).flatMap(rightsOf)),
+    );
+    const listed = (rights: readonly Right[]): readonly string[] => [...new Set(rights.map(described))].toSorted();
+    const wanted = (...scopes: PolicyRule['scope'][]): readonly string[] =>
+      listed(needs.filter(({ scope }) => scope !== undefined && scopes.includes(scope)));
+    expect(listed(control)).toEqual(wanted('control-namespace'));
+    if (watched.length === 0) {
+      expect(listed(cluster)).toEqual(wanted('cluster', 'watched-namespaces'));
+      return;
+    }
+    for (const rights of inEach) expect(listed(rights)).toEqual(wanted('watched-namespaces'));
+    const namespaces = cluster.filter(({ resource }) => resource === 'namespaces');
+    expect(namespaces.map(({ resourceNames }) => resourceNames)).toEqual(namespaces.map(() => watched));
+    const unnamed = cluster.map(right => (namespaces.includes(right) ? { ...right, resourceNames: undefined } : right));
+    expect(listed(unnamed)).toEqual(wanted('cluster'));
+  },
+  120_000,
+);
 
-test('the chart grants no more than the parts of the operator say they need', async () => {
-  const needs = await declared();
-  const granted = {
-    cluster: await rulesOf('ClusterRole', 'weft-operator'),
-    'control-namespace': await rulesOf('Role', 'weft-operator'),
-  };
-  const rights = Object.entries(granted).flatMap(([scope, rules]) =>
-    rules.flatMap(({ apiGroups, resources, verbs, resourceNames }) =>
-      apiGroups.flatMap(group =>
-        resources.flatMap(resource => verbs.map(verb => ({ scope, group, resource, verb, resourceNames }))),
-      ),
-    ),
-  );
-  expect(rights.length).toBeGreaterThan(30);
-  const excess = rights.filter(right => !needs.some(need => need.scope === right.scope && grants(need, right)));
-  expect(excess).toEqual([]);
+test('in namespaces that are named nothing namespaced is granted elsewhere, but events about what has no namespace', async () => {
+  const objects = await rendered('--set=watchNamespaces={demo,shop}');
+  const places = objects
+    .filter(({ kind, metadata }) => kind === 'RoleBinding' && metadata.name.startsWith('weft-operator'))
+    .map(({ metadata }) => `${metadata.namespace} ${metadata.name}`);
+  expect(places.toSorted()).toEqual([
+    'default weft-operator-events',
+    'demo weft-operator-watched',
+    'kube-system weft-operator-authentication-reader',
+    'shop weft-operator-watched',
+    'weft-system weft-operator',
+  ]);
+  const events = objects.find(({ kind, metadata }) => kind === 'Role' && metadata.name === 'weft-operator-events');
+  expect(events?.['rules']).toEqual([{ apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] }]);
+  const deployment = JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'));
+  expect(deployment).toContain('{"name":"WEFT_WATCH_NAMESPACES","value":"demo,shop"}');
+  for (const object of objects.filter(({ kind }) => kind.endsWith('WebhookConfiguration')))
+    for (const { namespaceSelector } of object['webhooks'] as { namespaceSelector: { matchExpressions: object[] } }[])
+      expect(namespaceSelector.matchExpressions).toContainEqual({
+        key: 'kubernetes.io/metadata.name',
+        operator: 'In',
+        values: ['demo', 'shop'],
+      });
 });
 
 test('nobody is granted a wildcard, escalation, or a Secret outside of weft-system', async () => {
-  const objects = manifests(await helmTemplate());
+  const objects = await rendered();
   const roles = objects.filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
   expect(roles.length).toBeGreaterThanOrEqual(5);
   for (const role of roles) {
@@ -104,7 +126,14 @@ test('in the whole cluster nothing but statuses, finalizers of our own kind, eve
 });
 
 /** `rbac` of every file src/**\/rbac.ts, loaded by Node itself as the operator is: some of them reach CommonJS packages. */
-async function declared(): Promise<PolicyRule[]> {
+function declared(): Promise<readonly PolicyRule[]> {
+  loaded ??= load();
+  return loaded;
+}
+
+let loaded: Promise<readonly PolicyRule[]> | undefined;
+
+async function load(): Promise<readonly PolicyRule[]> {
   const source = join(import.meta.dirname, '../../src');
   const files = (await readdir(source, { recursive: true })).filter(path => path.endsWith('/rbac.ts'));
   const script = `const modules = await Promise.all(process.argv.slice(1).map(path => import(path)));
@@ -113,24 +142,48 @@ async function declared(): Promise<PolicyRule[]> {
   return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout);
 }
 
-interface Need {
-  group: string;
-  resource: string;
-  verb: string;
-  resourceNames: readonly string[] | undefined;
+interface Right {
+  readonly scope?: PolicyRule['scope'];
+  readonly group: string;
+  readonly resource: string;
+  readonly verb: string;
+  readonly resourceNames: readonly string[] | undefined;
 }
 
-function grants(
-  rule: Pick<PolicyRule, 'apiGroups' | 'resources' | 'resourceNames' | 'verbs'>,
-  { group, resource, verb, resourceNames }: Need,
-): boolean {
-  const names =
-    rule.resourceNames === undefined || (resourceNames?.every(name => rule.resourceNames?.includes(name)) ?? false);
-  return names && rule.apiGroups.includes(group) && rule.resources.includes(resource) && rule.verbs.includes(verb);
+function rightsOf(
+  rule: Pick<PolicyRule, 'apiGroups' | 'resources' | 'verbs' | 'resourceNames'> & Partial<PolicyRule>,
+): readonly Right[] {
+  const { scope, apiGroups, resources, verbs, resourceNames } = rule;
+  return apiGroups.flatMap(group =>
+    resources.flatMap(resource =>
+      verbs.map(verb => ({ ...(scope === undefined ? {} : { scope }), group, resource, verb, resourceNames })),
+    ),
+  );
 }
 
-async function rulesOf(kind: string, name: string): Promise<Rule[]> {
-  const role = manifests(await helmTemplate()).find(
+const described = ({ group, resource, verb, resourceNames = [] }: Right): string =>
+  [verb, `${resource}.${group}`, ...resourceNames].join(' ');
+
+const renderings = new Map<string, Promise<readonly Manifest[]>>();
+
+/** The chart with these arguments, rendered once. */
+function rendered(...args: string[]): Promise<readonly Manifest[]> {
+  const key = args.join(' ');
+  const made = renderings.get(key) ?? helmTemplate(...args).then(manifests);
+  renderings.set(key, made);
+  return made;
+}
+
+/** Of the Role in a namespace that is watched. */
+async function rulesIn(namespace: string, ...args: string[]): Promise<Rule[]> {
+  const role = (await rendered(...args)).find(
+    ({ kind, metadata }) => kind === 'Role' && metadata.namespace === namespace,
+  );
+  return (role?.['rules'] ?? []) as Rule[];
+}
+
+async function rulesOf(kind: string, name: string, ...args: string[]): Promise<Rule[]> {
+  const role = (await rendered(...args)).find(
     (object: Manifest) => object.kind === kind && object.metadata.name === name,
   );
   return (role?.['rules'] ?? []) as Rule[];

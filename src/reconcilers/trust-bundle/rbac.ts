@@ -2,17 +2,18 @@ import type { PolicyRule } from '../../kube/index.ts';
 import { BUNDLE_NAME } from './facts.ts';
 
 export const rbac: readonly PolicyRule[] = [
-  { scope: 'cluster', apiGroups: [''], resources: ['namespaces', 'pods'], verbs: ['list', 'watch'] },
+  { scope: 'cluster', apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
+  { scope: 'watched-namespaces', apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
   // The informer asks for that one name only, which is what this rule allows.
   {
-    scope: 'cluster',
+    scope: 'watched-namespaces',
     apiGroups: [''],
     resources: ['configmaps'],
     resourceNames: [BUNDLE_NAME],
     verbs: ['list', 'watch', 'patch', 'delete'],
   },
   {
-    scope: 'cluster',
+    scope: 'watched-namespaces',
     apiGroups: [''],
     resources: ['configmaps'],
     verbs: ['create'],
