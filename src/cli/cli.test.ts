@@ -10,6 +10,7 @@ const counts = { connected: 2, current: 1, silent: 0, refusing: 1 };
 const proxy = {
   namespace: 'demo',
   pod: 'web-1',
+  replica: 'weft-operator-a',
   podUid: 'u1',
   mesh: 'default',
   node: 'node-1',
@@ -48,6 +49,7 @@ const status: StatusAnswer = {
     },
     { name: 'other', trustDomain: '', issuer: null, proxies: { connected: 0, current: 0, silent: 0, refusing: 0 } },
   ],
+  missing: [],
   namespaces: [{ namespace: 'demo', mesh: 'default', pods: { total: 3, meshed: 2 }, proxies: counts }],
   problems: [
     {
@@ -63,6 +65,7 @@ const status: StatusAnswer = {
 const config: ProxyConfigAnswer = {
   replica: 'weft-operator-a',
   proxy,
+  missing: [],
   resources: [
     {
       name: 'outbound/10.0.0.1:80',
@@ -117,7 +120,7 @@ const stat: StatAnswer = {
   unreachable: [{ namespace: 'demo', pod: 'web-2', reason: 'timeout' }],
 };
 
-const proxies: ProxiesAnswer = { replica: 'weft-operator-a', proxies: [proxy] };
+const proxies: ProxiesAnswer = { replica: 'weft-operator-a', proxies: [proxy], missing: [] };
 
 const cluster: Readonly<Record<string, unknown>> = {
   '/version': { gitVersion: 'v1.34.4' },
@@ -145,8 +148,8 @@ const answers: Readonly<Record<string, unknown>> = {
 
 interface Given {
   readonly cluster?: Readonly<Record<string, unknown>>;
-  /** Answers by replica. */
-  readonly replicas?: readonly Readonly<Record<string, unknown>>[];
+  /** Answers by replica, or why it cannot be reached. */
+  readonly replicas?: readonly (Readonly<Record<string, unknown>> | CliError)[];
   readonly unreachable?: CliError;
   readonly colour?: boolean;
 }
@@ -161,7 +164,10 @@ async function weft(line: string, given: Given = {}): Promise<{ code: number; ou
   const replicas = (given.replicas ?? [answers]).map(
     (known, index): Replica => ({
       pod: `weft-operator-${'abc'[index]}`,
-      get: async <T>(path: string) => known[path] as T | undefined,
+      get: async <T>(path: string) => {
+        if (known instanceof CliError) throw known;
+        return known[path] as T | undefined;
+      },
     }),
   );
   const session: Session = {
@@ -254,15 +260,30 @@ test('status of a namespace lists its proxies', async () => {
   expect(out).toContain('POD    NODE    VERSION  STATE     RESOURCES\nweb-1  node-1  0.1.0    refusing        1/2\n');
 });
 
-test('status adds up what the replicas know, and takes nothing else twice', async () => {
-  const { out } = await weft('status -o json', { replicas: [answers, answers] });
-  const merged = JSON.parse(out);
-  expect(merged.meshes.map((mesh: { proxies: object }) => mesh.proxies)).toEqual([
-    { connected: 4, current: 2, silent: 0, refusing: 2 },
-    { connected: 0, current: 0, silent: 0, refusing: 0 },
-  ]);
-  expect(merged.namespaces).toHaveLength(1);
-  expect(merged.problems).toHaveLength(1);
+test('status takes the word of the replica that misses fewest others, and names those that nobody can answer for', async () => {
+  const reason = 'no answer within 10 s';
+  const partial = { ...status, missing: ['b', 'c'].map(name => ({ replica: `weft-operator-${name}`, reason })) };
+  const fuller = { ...status, generation: 8, missing: [{ replica: 'weft-operator-c', reason }] };
+  const { code, out, err } = await weft('status -o json', {
+    replicas: [{ '/v1/status': partial }, { '/v1/status': fuller }],
+  });
+  expect(code).toBe(EXIT.ok);
+  expect(JSON.parse(out)).toMatchObject({ generation: 8, missing: [{ replica: 'weft-operator-c' }] });
+  expect(err).toBe(
+    'not answered for: replica weft-operator-c of the operator, whose proxies may be missing (no answer within 10 s)\n',
+  );
+});
+
+test('status counts nothing twice: one replica that misses none answers for all', async () => {
+  const { out, err } = await weft('status -o json', { replicas: [answers, answers] });
+  expect(JSON.parse(out).meshes[0].proxies).toEqual(counts);
+  expect(err).toBe('');
+});
+
+test('status is answered by another replica when one cannot be reached', async () => {
+  const away = new CliError(EXIT.unreachable, 'no way to the operator pod', 'try again');
+  expect((await weft('status', { replicas: [away, answers] })).code).toBe(EXIT.ok);
+  expect(await weft('status', { replicas: [away, away] })).toMatchObject({ code: EXIT.unreachable });
 });
 
 test('stat: figures by workload, and who is missing from them', async () => {
@@ -281,7 +302,7 @@ test('proxy-config: what is held, and what was refused and why', async () => {
   const { code, out } = await weft('proxy-config web-1');
   expect(code).toBe(EXIT.ok);
   expect(out).toMatchInlineSnapshot(`
-    "demo/web-1: refusing, version 0.1.0, mesh default, connected 2026-01-01T00:00:00.000Z
+    "demo/web-1: refusing, version 0.1.0, mesh default, connected 2026-01-01T00:00:00.000Z to weft-operator-a
 
     RESOURCE              STATE    VERSION  HELD  FROM
     outbound/10.0.0.1:80  refused  bb       aa    TrafficSplit/demo/web@7

@@ -1,3 +1,6 @@
+import type { MissingReplica } from '../contract/index.ts';
+import type { Terminal } from './terminal.ts';
+
 export interface JsonPatch {
   readonly op: 'test' | 'add' | 'replace' | 'remove';
   readonly path: string;
@@ -33,9 +36,40 @@ export interface SessionOptions {
 
 export type Connect = (options: SessionOptions) => Session;
 
-/** The same question to every replica: each knows the proxies that are connected to it. */
+/** The same question to every replica, about itself. */
 export async function askAll<T>(session: Session, path: string): Promise<T[]> {
   const replicas = await session.replicas();
   const answers = await Promise.all(replicas.map(async replica => await replica.get<T>(path)));
   return answers.filter(answer => answer !== undefined) as T[];
+}
+
+/**
+ * What the mesh as a whole answers. Each replica answers for all, so the first that can be reached will do; where it misses others, they are asked as
+ * well, and the one that misses fewest is believed. Undefined: all of them answer 404.
+ */
+export async function ask<T extends { readonly missing: readonly MissingReplica[] }>(
+  session: Session,
+  path: string,
+): Promise<T | undefined> {
+  const [first, ...rest] = await session.replicas();
+  let best: T | undefined;
+  let failure: unknown;
+  for (const replica of [first, ...rest]) {
+    try {
+      const answer = await replica.get<T>(path);
+      failure = undefined;
+      if (answer !== undefined && (best === undefined || answer.missing.length < best.missing.length)) best = answer;
+    } catch (thrown) {
+      failure = thrown;
+    }
+    if (best?.missing.length === 0) return best;
+  }
+  if (best === undefined && failure !== undefined) throw failure;
+  return best;
+}
+
+/** For the end of an answer: whose part of it is missing. */
+export function printMissing(terminal: Terminal, missing: readonly MissingReplica[]): void {
+  for (const { replica, reason } of missing)
+    terminal.err(`not answered for: replica ${replica} of the operator, whose proxies may be missing (${reason})\n`);
 }

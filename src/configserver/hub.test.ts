@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { podKey } from '../kernel/index.ts';
+import { AppError, podKey } from '../kernel/index.ts';
 import { aHub } from './testing/hub.ts';
 import { aResource, aWho, anOutbound, someEndpoints } from './testing/source.ts';
 
 describe('the hub', () => {
-  let { source, hub, registry, topics, metrics, set, connect } = aHub();
+  let { source, hub, registry, topics, metrics, clock, set, connect } = aHub();
 
   beforeEach(() => {
-    ({ source, hub, registry, topics, metrics, set, connect } = aHub());
+    ({ source, hub, registry, topics, metrics, clock, set, connect } = aHub());
   });
 
   it('sends workload and trust unasked, and answers a subscription to what is not there with a removal', () => {
@@ -202,5 +202,35 @@ describe('the hub', () => {
     many.subscribe(...Array.from({ length: 25_001 }, (_, index) => `outbound/10.0.0.1:${index}`));
     empty.subscribe('');
     expect([many.ended, empty.ended]).toMatchObject([[{ code: 'resource-exhausted' }], [{ code: 'invalid-argument' }]]);
+  });
+
+  it('sends away the proxies that came first and owe nothing, so many as are asked for', () => {
+    const [a, b, c, owing] = ['a', 'b', 'c', 'owing'].map(pod => {
+      clock.now += 1;
+      return connect(pod);
+    });
+    for (const peer of [a, b, c]) peer?.ack();
+    const away = new AppError('unavailable', 'elsewhere');
+    expect(hub.shed(2, away)).toBe(2);
+    expect([a, b, c, owing].map(peer => peer?.ended.length)).toEqual([1, 1, 0, 0]);
+    expect(registry.connected()).toBe(2);
+    expect(hub.shed(5, away)).toBe(1);
+    expect(owing?.ended).toEqual([]);
+  });
+
+  it('tells which proxy has changed: one that answers, that is sent something, or that goes', () => {
+    const [a, b] = [connect('a'), connect('b')];
+    const changed: string[] = [];
+    registry.onProxy(podKey => changed.push(podKey));
+    a.ack();
+    expect(new Set(changed.splice(0))).toEqual(new Set([podKey('demo', 'a')]));
+    set(aResource('trust', 't2'));
+    source.publish();
+    expect(new Set(changed.splice(0))).toEqual(new Set([podKey('demo', 'a'), podKey('demo', 'b')]));
+    hub.closed(b.proxy);
+    expect(changed.splice(0)).toEqual([podKey('demo', 'b')]);
+    expect(registry.state(podKey('demo', 'b'))).toMatchObject({ connected: false });
+    source.publish();
+    expect(changed).toEqual([]);
   });
 });

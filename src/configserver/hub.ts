@@ -50,6 +50,8 @@ export interface Hub {
   publish(): void;
   /** Ends all streams, e.g. before the process goes. */
   endAll(error: AppError): void;
+  /** Ends so many streams, so that their proxies connect anew, elsewhere if they may; answers with how many it ended. */
+  shed(count: number, error: AppError): number;
   /** To be called every few seconds. */
   sweep(): void;
 }
@@ -69,9 +71,12 @@ export function createHub(options: HubOptions): Hub {
         configVersion: topic.resource?.version,
         reason: oversize,
       });
-      registry.touch();
+      registry.touch(proxy);
     },
-    onSent: (slot, frame) => metrics.sent(slot.topic.resource?.body.kind ?? 'remove', frame),
+    onSent: (slot, frame) => {
+      metrics.sent(slot.topic.resource?.body.kind ?? 'remove', frame);
+      registry.touch(slot.proxy);
+    },
   };
 
   function subscribe(proxy: ProxyRecord, name: string, held?: string): void {
@@ -108,7 +113,7 @@ export function createHub(options: HubOptions): Hub {
     proxy.transport = undefined;
     proxy.disconnectedAtMs = nowMs();
     metrics.streams(-1);
-    registry.touch();
+    registry.touch(proxy);
   }
 
   function open({ who, podUid, hello, transport }: Opening): ProxyRecord {
@@ -148,7 +153,7 @@ export function createHub(options: HubOptions): Hub {
         reason: nackReason,
       });
     }
-    registry.touch();
+    registry.touch(proxy);
   }
 
   function receive(proxy: ProxyRecord, message: Exclude<ClientMessage, Hello>): void {
@@ -166,6 +171,7 @@ export function createHub(options: HubOptions): Hub {
           const slot = IMPLICIT.some(implicit => implicit === name) ? undefined : proxy.slots.get(name);
           if (slot !== undefined) drop(slot);
         }
+        registry.touch(proxy);
         break;
       case 'ack':
         answer(proxy, message.nonce, undefined);
@@ -179,7 +185,7 @@ export function createHub(options: HubOptions): Hub {
           notAfterMs: message.notAfterMs,
           skewMs: message.clockMs - nowMs(),
         };
-        registry.touch();
+        registry.touch(proxy);
         break;
     }
     pump(proxy, pumping);
@@ -191,6 +197,7 @@ export function createHub(options: HubOptions): Hub {
     const moved = viewKey(who.view) !== viewKey(proxy.who.view);
     proxy.who = who;
     if (!moved) return false;
+    registry.touch(proxy);
     for (const slot of proxy.slots.values()) {
       const topic = topics.of(who, slot.topic.name);
       if (topic === slot.topic) {
@@ -234,6 +241,15 @@ export function createHub(options: HubOptions): Hub {
     publish,
     endAll: error => {
       for (const proxy of registry.records.values()) end(proxy, error);
+    },
+    shed: (count, error) => {
+      // The oldest first: who has just come would only be sent round in circles. Who owes an answer is left in peace.
+      const idle = [...registry.records.values()].filter(
+        ({ transport, unanswered }) => transport !== undefined && unanswered.size === 0,
+      );
+      const chosen = idle.toSorted((left, right) => left.connectedAtMs - right.connectedAtMs).slice(0, count);
+      for (const proxy of chosen) end(proxy, error);
+      return chosen.length;
     },
     sweep: () => {
       for (const proxy of registry.sweep()) forget(proxy);

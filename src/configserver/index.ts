@@ -6,7 +6,7 @@
  */
 import { AppError } from '../kernel/index.ts';
 import type { Certify, OwnLeaves } from '../identity/index.ts';
-import type { ConfigSource, PodAuthenticator, ProxyRegistry } from '../model/index.ts';
+import type { ConfigSource, OwnProxies, PodAuthenticator } from '../model/index.ts';
 import type { Clock, Logger, Metrics } from '../runtime/index.ts';
 import { sleep } from '../runtime/index.ts';
 import { createStreamHandler } from './config-service.ts';
@@ -48,7 +48,9 @@ export interface ConfigServerLimits {
 export interface ConfigServer {
   /** Resolves with the port once it accepts connections; `signal` closes the server. */
   listen(address: { readonly host: string; readonly port: number }, signal: AbortSignal): Promise<number>;
-  readonly registry: ProxyRegistry;
+  readonly registry: OwnProxies;
+  /** Tells so many clients to connect again, because another replica has fewer; answers with how many it told. */
+  shed(count: number): number;
   /** Tells all clients to come back elsewhere (`unavailable`), and cuts those that have not left after the grace. */
   close(graceMs?: number): Promise<void>;
 }
@@ -127,6 +129,7 @@ export function createConfigServer(options: ConfigServerOptions): ConfigServer {
       return port;
     },
     registry,
+    shed: count => hub.shed(count, new AppError('unavailable', 'another replica has fewer proxies; connect again')),
     close,
   };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { objectKey } from '../kernel/index.ts';
-import type { Resource } from '../model/index.ts';
+import { countHoldings, type Resource } from '../model/index.ts';
 import { encodeUpsert } from '../wire/index.ts';
 import { MESSAGE_BYTES } from './message-bound.ts';
 import { aHub } from './testing/hub.ts';
@@ -35,7 +35,7 @@ describe('a message at the bound of what proxies take', () => {
     web.subscribe(NAME);
     web.ack();
     expect(web.bytes.at(-1)?.byteLength).toBe(MESSAGE_BYTES);
-    expect(registry.holders(policy)).toEqual({ total: 1, ready: 1, silent: [] });
+    expect(countHoldings(registry.holdings(policy))).toEqual({ total: 1, ready: 1, silent: [] });
 
     const sent = web.got.length;
     set(ofBytes(MESSAGE_BYTES + 1));
@@ -44,9 +44,8 @@ describe('a message at the bound of what proxies take', () => {
     expect(web.ended).toEqual([]);
     expect(web.state(NAME)?.ackedVersion).toBe(largest.version);
     expect(web.state(NAME)?.nackReason).toContain(`takes ${MESSAGE_BYTES + 1} bytes`);
-    const { ready, tooLarge } = registry.holders(policy);
-    expect(ready).toBe(0);
-    expect(tooLarge).toEqual([
+    expect(countHoldings(registry.holdings(policy)).ready).toBe(0);
+    expect(registry.tooLarge(policy)).toEqual([
       `${NAME} takes ${MESSAGE_BYTES + 1} bytes, and a proxy takes at most ${MESSAGE_BYTES} in one message; what was in force before stays. Shorten spec.rules and spec.faults of the TrafficPolicy, or spec.matches of the HTTPRouteGroups, of this address.`,
     ]);
     expect(metrics.value('weft_config_oversize_total')).toBe(1);
@@ -55,7 +54,7 @@ describe('a message at the bound of what proxies take', () => {
     source.publish();
     expect(web.names().at(-1), 'the whole, for the version between is nowhere').toBe(NAME);
     web.ack(sent);
-    expect(registry.holders(policy)).toEqual({ total: 1, ready: 1, silent: [] });
+    expect(countHoldings(registry.holdings(policy))).toEqual({ total: 1, ready: 1, silent: [] });
   });
 
   it('is not sent on a new stream either, which stays up and carries the rest', () => {

@@ -1,6 +1,6 @@
-// All proxies by pod, and what they hold of an object: the ProxyRegistry that status and operator API read.
-import { type ObjectKey, compareText, nameOf } from '../kernel/index.ts';
-import type { Holders, ProxyRegistry, ProxyState, Unsubscribe } from '../model/index.ts';
+// All proxies by pod, and what they hold of an object: what this replica tells the others, and its own part of what status and operator API read.
+import { type ObjectKey, compareText, sortedUnique } from '../kernel/index.ts';
+import type { Holding, OwnProxies, ProxyState, Sighting, Unsubscribe } from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import type { ProxyRecord } from './proxy-record.ts';
 import { type Slot, REMOVED, isSettled } from './slot.ts';
@@ -11,13 +11,13 @@ const SILENT_AFTER_MS = 30_000;
 /** A proxy that is gone for longer is forgotten even though its pod exists: it may have found another replica. */
 const FORGET_AFTER_MS = 600_000;
 
-export interface Registry extends ProxyRegistry {
+export interface Registry extends OwnProxies {
   readonly records: ReadonlyMap<ObjectKey, ProxyRecord>;
   /** Takes the place of the former record of the pod, which is returned. */
   put(record: ProxyRecord): ProxyRecord | undefined;
   delete(record: ProxyRecord): void;
-  /** Something that holders() or proxies() tell has changed; listeners hear of it once per turn of the event loop. */
-  touch(): void;
+  /** Something that is told here has changed, of one proxy or of what all of them should hold. */
+  touch(record?: ProxyRecord): void;
   /** Tells listeners when a proxy has become silent since the last sweep; answers with those that must be forgotten. */
   sweep(): readonly ProxyRecord[];
 }
@@ -30,10 +30,12 @@ export interface RegistryOptions {
 export function createRegistry({ clock, topics }: RegistryOptions): Registry {
   const records = new Map<ObjectKey, ProxyRecord>();
   const listeners = new Set<() => void>();
-  let silentBefore = '';
+  const proxyListeners = new Set<(podKey: ObjectKey) => void>();
+  let silentBefore: ReadonlySet<ProxyRecord> = new Set();
   let told = true;
 
-  function touch(): void {
+  function touch(record?: ProxyRecord): void {
+    if (record !== undefined) for (const listener of proxyListeners) listener(record.who.podKey);
     if (!told) return;
     told = false;
     setImmediate(() => {
@@ -42,35 +44,30 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
     });
   }
 
-  function holders(key: ObjectKey): Holders {
+  function holdings(key: ObjectKey): ReadonlyMap<ObjectKey, Holding> {
     const nowMs = clock.nowMs();
     const settled = new Map<ProxyRecord, boolean>();
-    const tooLarge = new Set<string>();
     for (const topic of topics.derivedFrom(key)) {
       for (const slot of topic.slots) {
-        if (slot.oversize !== undefined) tooLarge.add(slot.oversize);
         if (!isReady(slot.proxy)) continue;
         settled.set(slot.proxy, (settled.get(slot.proxy) ?? true) && isSettled(slot));
       }
     }
-    let ready = 0;
-    const silent: string[] = [];
-    for (const [proxy, isUpToDate] of settled) {
-      if (isGone(proxy, nowMs) || (!isUpToDate && isSilent(proxy, nowMs))) silent.push(displayName(proxy));
-      else if (isUpToDate) ready += 1;
-    }
-    const counted = { total: settled.size, ready, silent: silent.toSorted(compareText) };
-    return tooLarge.size === 0 ? counted : { ...counted, tooLarge: [...tooLarge].toSorted(compareText) };
+    return new Map(
+      Array.from(settled, ([proxy, isUpToDate]) => [proxy.who.podKey, holdingOf(proxy, isUpToDate, nowMs)]),
+    );
+  }
+
+  function tooLarge(key: ObjectKey): readonly string[] {
+    const slots = [...topics.derivedFrom(key)].flatMap(topic => [...topic.slots]);
+    return sortedUnique(slots.flatMap(({ oversize }) => oversize ?? []));
   }
 
   function sweep(): readonly ProxyRecord[] {
     const nowMs = clock.nowMs();
     const all = [...records.values()];
-    const silent = all
-      .filter(proxy => isSilent(proxy, nowMs))
-      .map(displayName)
-      .join();
-    if (silent !== silentBefore) touch();
+    const silent = new Set(all.filter(proxy => isSilent(proxy, nowMs)));
+    for (const proxy of all) if (silent.has(proxy) !== silentBefore.has(proxy)) touch(proxy);
     silentBefore = silent;
     return all.filter(
       ({ disconnectedAtMs }) => disconnectedAtMs !== undefined && nowMs - disconnectedAtMs > FORGET_AFTER_MS,
@@ -82,16 +79,26 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
     put: record => {
       const former = records.get(record.who.podKey);
       records.set(record.who.podKey, record);
-      touch();
+      touch(record);
       return former;
     },
     delete: record => {
       if (records.get(record.who.podKey) === record) records.delete(record.who.podKey);
-      touch();
+      touch(record);
     },
     touch,
     sweep,
-    holders,
+    holdings,
+    tooLarge,
+    state: podKey => {
+      const record = records.get(podKey);
+      return record === undefined ? undefined : stateOf(record, clock.nowMs());
+    },
+    connected: () => [...records.values()].filter(({ transport }) => transport !== undefined).length,
+    sighting: podKey => {
+      const record = records.get(podKey);
+      return record === undefined ? undefined : sightingOf(record);
+    },
     proxies: () => {
       const nowMs = clock.nowMs();
       return [...records.values()].map(record => stateOf(record, nowMs));
@@ -99,6 +106,10 @@ export function createRegistry({ clock, topics }: RegistryOptions): Registry {
     onChange: (listener): Unsubscribe => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+    onProxy: (listener): Unsubscribe => {
+      proxyListeners.add(listener);
+      return () => void proxyListeners.delete(listener);
     },
   };
 }
@@ -120,15 +131,20 @@ function isSilent(proxy: ProxyRecord, nowMs: number): boolean {
   return false;
 }
 
-function displayName(proxy: ProxyRecord): string {
-  const { namespace, name } = nameOf(proxy.who.podKey);
-  return `${namespace}/${name}`;
+function holdingOf(proxy: ProxyRecord, isUpToDate: boolean, nowMs: number): Holding {
+  if (isGone(proxy, nowMs) || (!isUpToDate && isSilent(proxy, nowMs))) return 'silent';
+  return isUpToDate ? 'ready' : 'behind';
+}
+
+function sightingOf({ transport, connectedAtMs }: ProxyRecord): Sighting {
+  return { replica: '', connected: transport !== undefined, connectedAtMs };
 }
 
 function stateOf(proxy: ProxyRecord, nowMs: number): ProxyState {
-  const { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, leaf } = proxy;
+  const { who, podUid, proxyVersion, lastHeardMs, leaf } = proxy;
+  const silent = isSilent(proxy, nowMs);
   const resources = [...proxy.slots.values()].map(heldOf).toSorted((left, right) => compareText(left.name, right.name));
-  return { who, podUid, proxyVersion, connectedAtMs, lastHeardMs, silent: isSilent(proxy, nowMs), resources, leaf };
+  return { ...sightingOf(proxy), who, podUid, proxyVersion, lastHeardMs, silent, resources, leaf };
 }
 
 function heldOf(slot: Slot): ProxyState['resources'][number] {

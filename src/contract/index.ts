@@ -13,6 +13,13 @@ export interface ErrorAnswer {
   readonly error: { readonly code: string; readonly message: string };
 }
 
+/** A replica of the operator whose proxies are missing from the answer, or are told as they were when it was heard of last. */
+export interface MissingReplica {
+  /** Name of its pod. */
+  readonly replica: string;
+  readonly reason: string;
+}
+
 /** `GET /v1/check`: what the answering replica knows about itself. */
 export interface CheckAnswer {
   readonly version: string;
@@ -38,6 +45,7 @@ export interface StatusAnswer {
   readonly generation: number;
   readonly meshes: readonly MeshStatus[];
   readonly namespaces: readonly NamespaceStatus[];
+  readonly missing: readonly MissingReplica[];
   readonly problems: readonly Problem[];
 }
 
@@ -58,7 +66,7 @@ export interface NamespaceStatus {
   readonly proxies: ProxyCounts;
 }
 
-/** Of the proxies whose stream the answering replica holds. */
+/** Of the proxies of all replicas. */
 export interface ProxyCounts {
   readonly connected: number;
   /** Those that acknowledged everything that was sent to them. */
@@ -99,11 +107,14 @@ export interface RootCert {
 export interface ProxiesAnswer {
   readonly replica: string;
   readonly proxies: readonly ProxySummary[];
+  readonly missing: readonly MissingReplica[];
 }
 
 export interface ProxySummary {
   readonly namespace: string;
   readonly pod: string;
+  /** Replica that holds its stream, or held it last. */
+  readonly replica: string;
   readonly podUid: string;
   readonly mesh: string;
   readonly node: string;
@@ -122,6 +133,7 @@ export interface ProxyConfigAnswer {
   readonly replica: string;
   readonly proxy: ProxySummary;
   readonly resources: readonly ProxyResource[];
+  readonly missing: readonly MissingReplica[];
 }
 
 export interface ProxyResource {
@@ -144,6 +156,7 @@ export interface ObjectAnswer {
   readonly replica: string;
   readonly object: string;
   readonly proxies: { readonly total: number; readonly ready: number; readonly silent: readonly string[] };
+  readonly missing: readonly MissingReplica[];
   /** As they are to be written; empty for an object that has none, or is unknown. */
   readonly conditions: readonly {
     readonly type: string;
@@ -154,7 +167,7 @@ export interface ObjectAnswer {
   readonly problems: readonly Problem[];
 }
 
-/** `GET /v1/stat?namespace=[&window=seconds]`: inbound traffic by workload. */
+/** `GET /v1/stat?namespace=[&window=seconds]`: inbound traffic by workload, as the proxies themselves count it: no replica can be missing. */
 export interface StatAnswer {
   readonly replica: string;
   /** Between the two readings of each proxy; 0: one reading, everything since the proxy started. */

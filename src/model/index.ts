@@ -4,6 +4,7 @@
  */
 export type { Condition, ConditionPlan, StatusPlan } from './condition.ts';
 export { DECODERS, type Decoder, snapshotOf } from './decode/index.ts';
+export { countHoldings } from './holdings.ts';
 export { WATCHED_KINDS, type WatchedKind } from './kinds.ts';
 export type { LabelExpression, LabelSelector, Labels, ObjectMeta } from './meta.ts';
 export type * from './ports.ts';

@@ -20,13 +20,42 @@ export interface ConfigSource {
   readonly generation: number;
 }
 
-/** The config server, as the status reconciler and the operator API see it. */
+/** All proxies of the cluster, as the reconcilers and the operator API see them. */
 export interface ProxyRegistry {
   /** Proxies that hold a resource derived from the object. */
   holders(key: ObjectKey): Holders;
   proxies(): readonly ProxyState[];
+  /** Replicas of the operator whose proxies should be known here and are not, or no longer. */
+  missing(): readonly MissingReplica[];
   onChange(listener: () => void): Unsubscribe;
 }
+
+export interface MissingReplica {
+  /** Name of its pod. */
+  readonly replica: string;
+  readonly reason: string;
+}
+
+/** The config server's own proxies: those whose stream this replica holds, or held until lately. */
+export interface OwnProxies {
+  /** By pod, what each proxy counts as in Holders. */
+  holdings(key: ObjectKey): ReadonlyMap<ObjectKey, Holding>;
+  /** Why resources derived from the object were not sent, one sentence each. */
+  tooLarge(key: ObjectKey): readonly string[];
+  proxies(): readonly ProxyState[];
+  state(podKey: ObjectKey): ProxyState | undefined;
+  /** A part of that, at less cost. */
+  sighting(podKey: ObjectKey): Sighting | undefined;
+  /** How many streams are open. */
+  connected(): number;
+  /** Once per turn of the event loop in which anything has changed. */
+  onChange(listener: () => void): Unsubscribe;
+  /** For every change of a proxy, and when it is forgotten. */
+  onProxy(listener: (podKey: ObjectKey) => void): Unsubscribe;
+}
+
+/** What a proxy enforces of an object: all that is compiled, less, or nobody knows. */
+export type Holding = 'ready' | 'behind' | 'silent';
 
 export interface Holders {
   readonly total: number;
@@ -38,11 +67,18 @@ export interface Holders {
   readonly tooLarge?: readonly string[];
 }
 
-export interface ProxyState {
+/** Where and when a proxy was seen. */
+export interface Sighting {
+  /** The replica that holds its stream, or held it last; empty: this one. */
+  readonly replica: string;
+  readonly connected: boolean;
+  readonly connectedAtMs: number;
+}
+
+export interface ProxyState extends Sighting {
   readonly who: Who;
   readonly podUid: string;
   readonly proxyVersion: string;
-  readonly connectedAtMs: number;
   readonly lastHeardMs: number;
   /** It owes an answer for 30 s, or its stream ended so long ago. A stream on which nothing was to be said is not silent: pings keep it honest. */
   readonly silent: boolean;

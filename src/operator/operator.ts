@@ -6,8 +6,8 @@ import type { CompileOptions } from '../compile/index.ts';
 import { createConfigServer } from '../configserver/index.ts';
 import { createIdentity } from '../identity/index.ts';
 import { createApiClient, createLeadership, createTokenReviewer, isRecord } from '../kube/index.ts';
-import type { ProxyRegistry } from '../model/index.ts';
 import { createClientCa, createOperatorApi, createReviews, fetchMetrics } from '../operatorapi/index.ts';
+import { createPeers, membersOf } from '../peers/index.ts';
 import { createFeed } from '../reconcilers/mesh-config/index.ts';
 import { createPublisher } from '../reconcilers/publisher/index.ts';
 import { createServingSource } from '../reconcilers/webhook-config/index.ts';
@@ -32,7 +32,7 @@ export interface OperatorOptions {
 export interface RunningOperator {
   readonly readiness: Readiness;
   /** Ports in use, for options that say 0. */
-  readonly ports: { readonly config: number; readonly webhook: number; readonly api: number; readonly admin: number };
+  readonly ports: Readonly<Record<'config' | 'webhook' | 'api' | 'admin' | 'peers', number>>;
   /** Whether this replica writes. */
   leading(): boolean;
   /** Looks at everything again, as after a change of leader. */
@@ -98,13 +98,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   // A stop while the API server is away must not wait for it.
   await Promise.race([synced, new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))]);
 
-  const identity = createIdentity({
-    clock,
-    log,
-    controlNamespace: namespace,
-    account: { namespace, serviceAccount: 'weft-operator' },
-    random,
-  });
+  const account = { namespace, serviceAccount: 'weft-operator' };
+  const identity = createIdentity({ clock, log, controlNamespace: namespace, account, random });
   shutdown.onStop('identity', () => identity.close());
   const feed = createFeed({ meshConfigs: stores.meshConfigs, secrets: stores.issuerSecrets }, identity.issuers, () =>
     clock.nowMs(),
@@ -137,7 +132,27 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     log,
     metrics,
   });
-  const registry: ProxyRegistry = configServer.registry;
+  const peers = createPeers({
+    ...common,
+    replica: options.podName,
+    version: VERSION,
+    own: configServer.registry,
+    source: publisher,
+    leaves: identity.own,
+    issuers: identity.issuers,
+    account,
+    shed: count => configServer.shed(count),
+  });
+  shutdown.onStop('peers', () => peers.close());
+  const { registry } = peers;
+  const onSlices = (): void => {
+    const slices = stores.snapshot.endpointSlices.snapshot().values();
+    peers.expect(membersOf(slices, { namespace, service: options.peersServiceName, self: options.podName }));
+  };
+  stores.snapshot.endpointSlices.onChange(({ before, after }) => {
+    if ([before, after].some(slice => slice?.service === options.peersServiceName)) onSlices();
+  });
+  onSlices();
   const leadership = createLeadership({
     ...common,
     client,
@@ -189,10 +204,11 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   onServing();
   if (!controllers.has('webhooks') && !controllers.has('api')) servingTask.finish();
 
-  const ports = { config: 0, webhook: 0, api: 0, admin: adminPort };
+  const ports = { config: 0, webhook: 0, api: 0, admin: adminPort, peers: 0 };
   if (controllers.has('config')) {
     shutdown.onStop('config server', deadline => configServer.close(deadline.aborted ? 0 : options.shutdownMs / 2));
     // Closed by its own step, which drains; an aborted signal would cut.
+    ports.peers = await peers.listen({ host: HOST, port: options.peersPort });
     ports.config = await configServer.listen({ host: HOST, port: options.configPort }, new AbortController().signal);
   }
   if (controllers.has('webhooks')) {

@@ -13,6 +13,7 @@ export interface Options {
   readonly watchNamespaces: readonly string[];
   readonly podName: string;
   readonly serviceName: string;
+  readonly peersServiceName: string;
   readonly clusterDomain: string;
   readonly kubeconfig: string;
   readonly logLevel: LogLevel;
@@ -23,6 +24,7 @@ export interface Options {
   readonly webhookIssuer: IssuerRef | undefined;
   readonly apiPort: number;
   readonly adminPort: number;
+  readonly peersPort: number;
   readonly shutdownMs: number;
 }
 
@@ -139,6 +141,12 @@ export const TABLE: Table = {
     'weft-operator',
     'Service by which proxies and the API server reach the operator.',
   ),
+  peersServiceName: text(
+    'peers-service-name',
+    'WEFT_PEERS_SERVICE_NAME',
+    'weft-operator-peers',
+    'Headless Service by which the replicas find each other.',
+  ),
   clusterDomain: text('cluster-domain', 'WEFT_CLUSTER_DOMAIN', 'cluster.local', 'DNS name of the cluster.'),
   kubeconfig: {
     ...text(
@@ -184,6 +192,7 @@ export const TABLE: Table = {
   },
   apiPort: portRow('api-port', 'WEFT_API_PORT', 8090, 'HTTPS: the operator API.'),
   adminPort: portRow('admin-port', 'WEFT_ADMIN_PORT', 9990, 'HTTP: /livez, /readyz, /metrics.'),
+  peersPort: portRow('peers-port', 'WEFT_PEERS_PORT', 8087, 'gRPC over TLS: what replicas tell each other.'),
   shutdownMs: {
     flag: 'shutdown-seconds',
     env: 'WEFT_SHUTDOWN_SECONDS',

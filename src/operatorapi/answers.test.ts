@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { objectKey, type Problem } from '../kernel/index.ts';
 import { createReadiness } from '../runtime/index.ts';
+import { createApp } from './app.ts';
 import { checkAnswer } from './check.ts';
 import { configOf, printable, summarise } from './proxies.ts';
 import { statusAnswer } from './status.ts';
@@ -31,7 +32,7 @@ test.each([
     want: 'current',
   },
 ])('a proxy: $name', ({ proxy, want }) => {
-  expect(summarise(proxy).state).toBe(want);
+  expect(summarise(proxy, 'weft-operator-a').state).toBe(want);
 });
 
 test('the configuration of a proxy compares what it holds with what is compiled now', () => {
@@ -219,3 +220,28 @@ function issuer(leftMs: number | undefined) {
   const active = () => (leftMs === undefined ? undefined : anIssuer({ notAfterMs: NOW_MS + leftMs }));
   return { issuers: { ...ports().issuers, active } };
 }
+
+test('answers are over all replicas: each proxy says where it is, and a replica that is missing is named', async () => {
+  const reason = 'no answer within 10 s';
+  const given = ports({
+    proxies: [aProxy('here'), aProxy('there', { replica: 'weft-operator-b' })],
+    missing: [{ replica: 'weft-operator-c', reason }],
+  });
+  const answer = await createApp(given).request('/v1/proxies', { headers: { Authorization: 'Bearer good' } });
+  expect(await answer.json()).toMatchObject({
+    proxies: [
+      { pod: 'here', replica: 'weft-operator-a' },
+      { pod: 'there', replica: 'weft-operator-b' },
+    ],
+    missing: [{ replica: 'weft-operator-c', reason }],
+  });
+  expect(statusAnswer(given, '').missing).toEqual([{ replica: 'weft-operator-c', reason }]);
+  const check = checkAnswer(given).checks.find(({ name }) => name.includes('replica'));
+  expect(check).toMatchObject({ result: 'warning', message: `weft-operator-c: ${reason}` });
+});
+
+test('a replica warns of its own proxies alone, for the others warn of theirs', () => {
+  const silent = ['', 'weft-operator-b'].map((replica, index) => aProxy(`p${index}`, { replica, silent: true }));
+  const found = checkAnswer(ports({ proxies: silent })).checks.find(({ name }) => name.includes('answers'));
+  expect(found).toMatchObject({ result: 'warning', message: 'demo/p0' });
+});

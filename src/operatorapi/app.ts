@@ -75,11 +75,11 @@ export function createApp(ports: OperatorApiPorts): Hono<{ Bindings: Bindings }>
     '/v1/proxies',
     context => access.proxies(namespaceOf(context)),
     context => {
-      const proxies = ports.registry.proxies().map(summarise);
+      const proxies = ports.registry.proxies().map(proxy => summarise(proxy, replica));
       const wanted = proxies.filter(
         ({ namespace }) => namespaceOf(context) === '' || namespace === namespaceOf(context),
       );
-      return { replica, proxies: wanted.toSorted(byPod) } satisfies ProxiesAnswer;
+      return { replica, proxies: wanted.toSorted(byPod), missing: ports.registry.missing() } satisfies ProxiesAnswer;
     },
   );
   get(
@@ -133,12 +133,14 @@ async function callerOf(
 function proxyConfigAnswer(ports: OperatorApiPorts, namespace: string, pod: string): ProxyConfigAnswer {
   const key = podKey(namespace, pod);
   const proxy = ports.registry.proxies().find(({ who }) => who.podKey === key);
-  if (proxy === undefined)
-    throw new AppError(
-      'not-found',
-      `replica ${ports.replica} has no connection from the proxy of pod ${namespace}/${pod}`,
-    );
-  return { replica: ports.replica, proxy: summarise(proxy), ...configOf(proxy, ports.config) };
+  const missing = ports.registry.missing();
+  if (proxy === undefined) {
+    const unknown =
+      missing.length === 0 ? '' : `; unknown is what ${missing.map(one => one.replica).join(', ')} would say`;
+    throw new AppError('not-found', `no replica has a connection from the proxy of pod ${namespace}/${pod}${unknown}`);
+  }
+  const summary = summarise(proxy, ports.replica);
+  return { replica: ports.replica, proxy: summary, ...configOf(proxy, ports.config), missing };
 }
 
 function objectAnswer(
@@ -155,6 +157,7 @@ function objectAnswer(
     replica: ports.replica,
     object: key,
     proxies: ports.registry.holders(key),
+    missing: ports.registry.missing(),
     conditions: statuses.get(key)?.conditions ?? [],
     problems: problems.filter(({ object }) => object === key),
   };

@@ -14,6 +14,7 @@ const NAMED = 5;
 export function checkAnswer(ports: CheckPorts): CheckAnswer {
   const checks = [
     readinessCheck(ports),
+    replicasCheck(ports),
     ...issuerChecks(ports),
     objectCheck(ports),
     ...proxyChecks(ports),
@@ -69,8 +70,19 @@ function objectCheck({ findings }: CheckPorts): Check {
   });
 }
 
-function proxyChecks({ registry, version }: CheckPorts): Check[] {
-  const proxies = registry.proxies().map(summarise);
+function replicasCheck({ registry }: CheckPorts): Check {
+  const missing = registry.missing();
+  return verdict('every other replica is connected to this one', missing.length === 0 ? 'ok' : 'warning', {
+    message: some(missing.map(({ replica, reason }) => `${replica}: ${reason}`)),
+    remedy:
+      'see whether it runs, and whether a NetworkPolicy forbids port 8087: kubectl -n weft-system get pods -o wide',
+  });
+}
+
+/** Each replica speaks of the proxies that are connected to it, so that nothing is said twice. */
+function proxyChecks({ registry, replica, version }: CheckPorts): Check[] {
+  const own = registry.proxies().filter(proxy => proxy.replica === '');
+  const proxies = own.map(proxy => summarise(proxy, replica));
   const named = (list: typeof proxies) => some(list.map(({ namespace, pod }) => `${namespace}/${pod}`));
   const late = skewed(registry.proxies());
   const silent = proxies.filter(({ state }) => state === 'silent');

@@ -2,13 +2,15 @@ import type { ProxyCondition, ProxyConfigAnswer, ProxyCounts, ProxyResource, Pro
 import { nameOf } from '../kernel/index.ts';
 import type { ConfigSource, HeldResource, ProxyState } from '../model/index.ts';
 
-export function summarise(proxy: ProxyState): ProxySummary {
+/** `self`: name of the replica that answers. */
+export function summarise(proxy: ProxyState, self: string): ProxySummary {
   const { namespace, name } = nameOf(proxy.who.podKey);
   const refused = proxy.resources.filter(isRefused).length;
   const current = proxy.resources.filter(isCurrent).length;
   return {
     namespace,
     pod: name,
+    replica: proxy.replica === '' ? self : proxy.replica,
     podUid: proxy.podUid,
     mesh: proxy.who.view.mesh,
     node: proxy.who.view.node,

@@ -8,13 +8,14 @@ type StatusPorts = Pick<OperatorApiPorts, 'replica' | 'config' | 'registry' | 'i
 
 /** `namespace` empty: all that have a pod with a proxy, and every mesh. */
 export function statusAnswer(ports: StatusPorts, namespace: string): StatusAnswer {
-  const proxies = ports.registry.proxies().map(summarise);
+  const proxies = ports.registry.proxies().map(proxy => summarise(proxy, ports.replica));
   const inScope = (key: ObjectKey) => namespace === '' || nameOf(key).namespace === namespace;
   return {
     replica: ports.replica,
     generation: ports.config.generation,
     meshes: meshNames(ports).map(name => meshStatus(ports, name, proxies)),
     namespaces: namespaceStatuses(ports, proxies).filter(status => namespace === '' || status.namespace === namespace),
+    missing: ports.registry.missing(),
     problems: ports.findings().problems.filter(problem => inScope(problem.object)),
   };
 }

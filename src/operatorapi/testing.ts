@@ -2,7 +2,7 @@
 import * as x509 from '../identity/x509-library.ts';
 import { issueServerCertificate, type KeyedCertificate, makeCa } from '../identity/x509.ts';
 import { AppError, err, ok, podKey } from '../kernel/index.ts';
-import { type ProxyState, snapshotOf } from '../model/index.ts';
+import { type MissingReplica, type ProxyState, snapshotOf } from '../model/index.ts';
 import { createReadiness, silentLogger } from '../runtime/index.ts';
 import type { OperatorApiPorts, Source, User } from './ports.ts';
 
@@ -37,6 +37,8 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
       podUid: `uid-${pod}`,
       view: { mesh: 'default', namespace: 'demo', zone: 'z1', node: 'n1' },
     },
+    replica: '',
+    connected: true,
     podUid: `uid-${pod}`,
     proxyVersion: '0.1.0',
     connectedAtMs: NOW_MS - 60_000,
@@ -88,9 +90,13 @@ export const aMesh = { apiVersion: 'weft.dev/v1alpha1', kind: 'MeshConfig', meta
 
 /** Ports of a sound operator with one mesh; `may` says who is allowed what, by default everybody everything. */
 export function ports(
-  changes: Partial<OperatorApiPorts> & { objects?: readonly object[]; proxies?: readonly ProxyState[] } = {},
+  changes: Partial<OperatorApiPorts> & {
+    objects?: readonly object[];
+    proxies?: readonly ProxyState[];
+    missing?: readonly MissingReplica[];
+  } = {},
 ): OperatorApiPorts {
-  const { objects = [aMesh], proxies = [], ...rest } = changes;
+  const { objects = [aMesh], proxies = [], missing = [], ...rest } = changes;
   const { snapshot } = snapshotOf(objects);
   return {
     version: '0.1.0',
@@ -103,6 +109,7 @@ export function ports(
     registry: {
       proxies: () => proxies,
       holders: () => ({ total: proxies.length, ready: 0, silent: [] }),
+      missing: () => missing,
       onChange: () => () => {},
     },
     config: {

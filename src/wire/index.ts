@@ -7,3 +7,15 @@ export { decodeServerMessage, type ServerMessage } from './decode.ts';
 export { endpointsDelta } from './delta.ts';
 export { encodeEndpointsDelta, encodeRemove, encodeUpsert } from './encode.ts';
 export { type CertifyRequest, type CertifyResponse, decodeCertifyRequest, encodeCertifyResponse } from './certify.ts';
+export {
+  createUpdateEncoder,
+  decodeFollowerMessage,
+  decodeTellerMessage,
+  encodeFollowerHello,
+  encodeTellerHello,
+  type PeerHello,
+  type PeerProxy,
+  type PeerUpdate,
+  type TellerMessage,
+  type UpdateEncoder,
+} from './peers.ts';

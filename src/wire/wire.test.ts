@@ -1,13 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { podKey } from '../kernel/index.ts';
 import type { Resource } from '../model/index.ts';
 import {
+  createUpdateEncoder,
   decodeCertifyRequest,
   decodeClientMessage,
+  decodeFollowerMessage,
   decodeServerMessage,
+  decodeTellerMessage,
   encodeClientMessage,
   encodeEndpointsDelta,
+  encodeFollowerHello,
   encodeRemove,
+  encodeTellerHello,
   encodeUpsert,
   endpointsDelta,
 } from './index.ts';
@@ -82,5 +88,40 @@ describe('what a proxy says', () => {
           expect(typeof decode(bytes).ok).toBe('boolean');
       }),
     );
+  });
+});
+
+describe('what replicas tell each other, on the wire', () => {
+  const hello = { replica: 'weft-operator-a', version: '0.1.0', protocol: 1 };
+
+  it('comes back as it was told, each text once', () => {
+    fc.assert(
+      fc.property(fc.array(any.peerProxy, { maxLength: 4 }), fc.boolean(), (proxies, complete) => {
+        const encoder = createUpdateEncoder();
+        for (const proxy of proxies) encoder.add(proxy);
+        const gone = podKey('demo', 'gone');
+        encoder.gone(gone);
+        expect(decodeTellerMessage(encoder.finish(complete))).toEqual({
+          ok: true,
+          value: { kind: 'update', proxies, gone: [gone], complete },
+        });
+      }),
+    );
+  });
+
+  it('begins with who speaks, on both sides', () => {
+    expect(decodeTellerMessage(encodeTellerHello(hello))).toEqual({ ok: true, value: { kind: 'hello', ...hello } });
+    expect(decodeFollowerMessage(encodeFollowerHello(hello))).toEqual({ ok: true, value: hello });
+  });
+
+  it('is left out where it is newer than the reader, and refused where it is broken', () => {
+    // Field 9 of a oneof that knows fields 1 and 2, holding nothing.
+    const newer = Uint8Array.of(0x4a, 0x00);
+    expect(decodeTellerMessage(newer)).toEqual({ ok: true, value: { kind: 'unknown' } });
+    expect(decodeFollowerMessage(newer)).toEqual({ ok: true, value: undefined });
+    expect(decodeTellerMessage(Uint8Array.of(0x12, 0x05, 0x01)).ok).toBe(false);
+    // An update with one proxy whose zone is text 7 of none.
+    const dangling = Uint8Array.of(0x12, 0x04, 0x12, 0x02, 0x20, 0x07);
+    expect(decodeTellerMessage(dangling).ok).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { ProxyConfigAnswer, ProxyResource } from '../../contract/index.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-code.ts';
-import { askAll, type Session } from '../session.ts';
+import { ask, printMissing, type Session } from '../session.ts';
 import { json, paint, table, type Terminal } from '../terminal.ts';
 
 export interface ProxyConfigOptions {
@@ -20,14 +20,12 @@ export async function runProxyConfig(
 ): Promise<ExitCode> {
   const { namespace, pod, resource, format } = options;
   const path = `/v1/proxies/${encodeURIComponent(namespace)}/${encodeURIComponent(pod)}/config`;
-  // Two replicas may know it for a moment, while its stream moves; the later one is right.
-  const [answer] = (await askAll<ProxyConfigAnswer>(session, path)).toSorted((a, b) =>
-    a.proxy.connectedAt < b.proxy.connectedAt ? 1 : -1,
-  );
+  const answer = await ask<ProxyConfigAnswer>(session, path);
   if (answer === undefined) {
     const remedy = `is it in the mesh and running? kubectl -n ${namespace} get pod ${pod} --show-labels; weft status -n ${namespace}`;
     throw new CliError(EXIT.failed, `no proxy of pod ${namespace}/${pod} is connected to the operator`, remedy);
   }
+  printMissing(terminal, answer.missing);
   if (resource !== undefined) printResource(terminal, answer, options);
   else if (format === 'json') terminal.out(json(answer));
   else printSummary(terminal, answer);
@@ -51,7 +49,7 @@ function printResource(
 
 function printSummary(terminal: Terminal, { proxy, resources }: ProxyConfigAnswer): void {
   terminal.out(
-    `${proxy.namespace}/${proxy.pod}: ${proxy.state}, version ${proxy.version}, mesh ${proxy.mesh}, connected ${proxy.connectedAt}\n\n`,
+    `${proxy.namespace}/${proxy.pod}: ${proxy.state}, version ${proxy.version}, mesh ${proxy.mesh}, connected ${proxy.connectedAt} to ${proxy.replica}\n\n`,
   );
   terminal.out(table(['RESOURCE', 'STATE', 'VERSION', 'HELD', 'FROM'], resources.map(row)));
   for (const { name, refusal } of resources) {

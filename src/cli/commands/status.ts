@@ -1,6 +1,6 @@
 import type { MeshStatus, NamespaceStatus, ProxiesAnswer, ProxyCounts, StatusAnswer } from '../../contract/index.ts';
-import { EXIT, type ExitCode } from '../exit-code.ts';
-import { askAll, type Session } from '../session.ts';
+import { CliError, EXIT, type ExitCode } from '../exit-code.ts';
+import { ask, printMissing, type Session } from '../session.ts';
 import { json, paint, table, type Terminal } from '../terminal.ts';
 
 export interface StatusOptions {
@@ -16,9 +16,11 @@ export async function runStatus(
   { namespace, format }: StatusOptions,
 ): Promise<ExitCode> {
   const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`;
-  const status = mergeStatus(await askAll<StatusAnswer>(session, `/v1/status${query}`));
-  const answers = namespace === undefined ? [] : await askAll<ProxiesAnswer>(session, `/v1/proxies${query}`);
-  const proxies = answers.flatMap(answer => answer.proxies);
+  const status = await ask<StatusAnswer>(session, `/v1/status${query}`);
+  if (status === undefined) throw new CliError(EXIT.failed, 'the operator does not know /v1/status', OTHER_VERSION);
+  const listed = namespace === undefined ? undefined : await ask<ProxiesAnswer>(session, `/v1/proxies${query}`);
+  const proxies = listed?.proxies ?? [];
+  printMissing(terminal, status.missing);
   if (format === 'json') {
     terminal.out(json(namespace === undefined ? status : { ...status, proxies }));
     return EXIT.ok;
@@ -52,43 +54,9 @@ export async function runStatus(
   return EXIT.ok;
 }
 
+const OTHER_VERSION = 'use the CLI of the version that the operator has: weft version';
 const COUNTS = ['PROXIES', 'CURRENT', 'SILENT', 'REFUSING'];
 const NUMBERS = new Set([...COUNTS, 'MESHED']);
-
-/** Each replica counts the proxies that are connected to it; everything else they all know. */
-function mergeStatus(answers: readonly StatusAnswer[]): Pick<StatusAnswer, 'meshes' | 'namespaces' | 'problems'> {
-  const [first] = answers;
-  const merge = <T extends { proxies: ProxyCounts }>(
-    lists: readonly (readonly T[])[],
-    nameOf: (item: T) => string,
-  ): T[] => {
-    const groups = Map.groupBy(lists.flat(), nameOf);
-    return [...groups.values()].flatMap(group =>
-      group[0] === undefined ? [] : { ...group[0], proxies: add(group.map(item => item.proxies)) },
-    );
-  };
-  return {
-    meshes: merge<MeshStatus>(
-      answers.map(answer => answer.meshes),
-      mesh => mesh.name,
-    ),
-    namespaces: merge<NamespaceStatus>(
-      answers.map(answer => answer.namespaces),
-      item => item.namespace,
-    ),
-    problems: first?.problems ?? [],
-  };
-}
-
-function add(counts: readonly ProxyCounts[]): ProxyCounts {
-  const total = (pick: (item: ProxyCounts) => number) => counts.reduce((sum, item) => sum + pick(item), 0);
-  return {
-    connected: total(item => item.connected),
-    current: total(item => item.current),
-    silent: total(item => item.silent),
-    refusing: total(item => item.refusing),
-  };
-}
 
 function meshRow({ name, trustDomain, issuer, proxies }: MeshStatus): string[] {
   return [name, trustDomain || '-', issuer?.generation ?? 'none', issuer?.notAfter ?? '-', ...countCells(proxies)];

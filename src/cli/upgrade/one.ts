@@ -5,7 +5,7 @@
 import type { ProxyConfigAnswer } from '../../contract/index.ts';
 import { isRecord } from '../../kube/raw-object.ts';
 import { CliError } from '../exit-code.ts';
-import { askAll, type Session } from '../session.ts';
+import { ask, type Session } from '../session.ts';
 import { type ProxyPod, proxyPod } from './pod.ts';
 
 export interface Pace {
@@ -127,11 +127,8 @@ async function failures(session: Session, pod: ProxyPod, image: string): Promise
 /** What the operator knows of the proxy; undefined when it is not connected. */
 async function stream(session: Session, pod: ProxyPod): Promise<ProxyConfigAnswer['proxy'] | undefined> {
   const path = `/v1/proxies/${encodeURIComponent(pod.namespace)}/${encodeURIComponent(pod.name)}/config`;
-  const answers = await askAll<ProxyConfigAnswer>(session, path);
-  return answers
-    .map(({ proxy }) => proxy)
-    .filter(({ podUid }) => podUid === pod.uid)
-    .toSorted((a, b) => (a.connectedAt < b.connectedAt ? 1 : -1))[0];
+  const proxy = (await ask<ProxyConfigAnswer>(session, path))?.proxy;
+  return proxy?.podUid === pod.uid ? proxy : undefined;
 }
 
 /** The pod as it is now; undefined when it has ended or another one has its name. */

@@ -131,7 +131,7 @@ function aCluster(pods: readonly FakePod[], given: { readonly plain?: boolean; r
             connectedAt: `2026-01-01T00:00:0${pod?.container}Z`,
             state: 'current',
           };
-          return (pod === undefined || pod.busy > 0 ? undefined : { proxy }) as T | undefined;
+          return (pod === undefined || pod.busy > 0 ? undefined : { proxy, missing: [] }) as T | undefined;
         },
       },
     ],

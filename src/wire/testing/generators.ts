@@ -16,7 +16,8 @@ import type {
   Routed,
   Workload,
 } from '../../model/index.ts';
-import type { ClientMessage } from '../index.ts';
+import { podKey } from '../../kernel/index.ts';
+import type { ClientMessage, PeerProxy } from '../index.ts';
 
 const text = fc.string({ maxLength: 12 });
 const texts = fc.array(text, { maxLength: 3 });
@@ -225,3 +226,36 @@ export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ kind: fc.constant('ack' as const), nonce }),
   fc.record({ kind: fc.constant('nack' as const), nonce, resource: text, reason: text }),
 );
+
+const name = fc.stringMatching(/^[a-z0-9-]{1,8}$/);
+const view = fc.record({ mesh: text, zone: text, node: text });
+const moment = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+
+export const peerProxy: fc.Arbitrary<PeerProxy> = fc
+  .record({
+    namespace: name,
+    pod: name,
+    view,
+    podUid: text,
+    proxyVersion: text,
+    connectedAtMs: moment,
+    lastHeardMs: moment,
+    connected: fc.boolean(),
+    silent: fc.boolean(),
+    leaf: fc.option(
+      fc.record({ generation: text, notAfterMs: moment, skewMs: fc.integer({ min: -1_000_000, max: 1_000_000 }) }),
+      { nil: undefined },
+    ),
+    resources: few(
+      fc.record({
+        name: text,
+        ackedVersion: text,
+        sentVersion: text,
+        nackReason: fc.option(text, { nil: undefined }),
+      }),
+    ),
+  })
+  .map(({ namespace, pod, view: seen, ...rest }) => ({
+    ...rest,
+    who: { podKey: podKey(namespace, pod), podUid: rest.podUid, view: { ...seen, namespace } },
+  }));
