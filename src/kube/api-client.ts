@@ -43,7 +43,7 @@ export interface ApiClient {
 export interface ApiClientOptions {
   readonly kubeConfig: KubeConfig;
   readonly userAgent: string;
-  /** For one request that is not a watch, answer included. */
+  /** For one request, answer included; for a watch, until the server has accepted it. */
   readonly timeoutMs?: number;
 }
 
@@ -52,7 +52,9 @@ interface Connection {
   readonly send: typeof https.request;
 }
 
-const KEEP_ALIVE = { keepAlive: true, keepAliveMsecs: 30_000 } as const;
+// A connection that waits in the pool for longer is closed: the network may have forgotten it, without a word, and a request on it would learn that by
+// its own deadline only.
+const KEEP_ALIVE = { keepAlive: true, keepAliveMsecs: 30_000, timeout: 20_000 } as const;
 
 function urlOf(server: string, path: string, query: Query = {}): URL {
   const url = new URL(server.replace(/\/$/, '') + path);
@@ -142,14 +144,15 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     watch: async request => {
       const what = `watch ${request.path}`;
       const idle = new AbortController();
-      const timer = setTimeout(() => idle.abort(), request.idleMs);
-      timer.unref();
+      const timer = setTimeout(() => idle.abort(), request.idleMs).unref();
+      const late = new AbortController();
+      const opening = setTimeout(() => late.abort(new Error(`not accepted within ${timeoutMs} ms`)), timeoutMs).unref();
       const alive = (): void => {
         timer.refresh();
         request.onActivity();
       };
       try {
-        const signal = AbortSignal.any([request.signal, idle.signal]);
+        const signal = AbortSignal.any([request.signal, idle.signal, late.signal]);
         const response = await open({
           method: 'GET',
           path: request.path,
@@ -157,6 +160,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
           signal,
         });
         if (response.statusCode !== 200) throw apiErrorFrom(response.statusCode ?? 0, what, await readText(response));
+        clearTimeout(opening);
         alive();
         await readLines(response, request.onLine, alive);
       } catch (thrown) {
@@ -164,6 +168,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         throw noAnswer(what, thrown, request.signal);
       } finally {
         clearTimeout(timer);
+        clearTimeout(opening);
       }
     },
   };

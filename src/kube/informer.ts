@@ -39,6 +39,8 @@ export interface InformerOptions<T> {
   /** Delays after errors. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
+  /** A watch on which nothing at all has come for so long is taken for dead. Bookmarks come about once a minute. Default 2 minutes. */
+  readonly idleMs?: number;
   /** How often the API is asked for a kind that it does not know. */
   readonly absentPollMs?: number;
 }
@@ -70,14 +72,12 @@ export interface Informer<T> {
   run(signal: AbortSignal): Promise<void>;
 }
 
-// Bookmarks come about once a minute, so a stream that is silent for longer than this is taken for dead.
-const IDLE_MS = 120_000;
 // The server is asked to end each watch after 5 to 10 minutes, so that watches spread over API servers after one of them was away.
 const WATCH_SECONDS = 300;
 
 export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   const { type, client, decode, clock, random } = options;
-  const { pageSize = 500, retryBaseMs = 200, retryMaxMs = 30_000, absentPollMs = 5_000 } = options;
+  const { pageSize = 500, retryBaseMs = 200, retryMaxMs = 30_000, absentPollMs = 5_000, idleMs = 120_000 } = options;
   const { name = type.kind } = options;
   const log = options.log.child({ component: 'informer', kind: name, group: type.group });
   const meters = informerMetrics(options.metrics, name);
@@ -197,7 +197,7 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
         timeoutSeconds: Math.ceil(WATCH_SECONDS * (1 + random())),
       },
       signal,
-      idleMs: IDLE_MS,
+      idleMs,
       onActivity: progressed,
       onLine: line => {
         applyEvent(parseWatchLine(line));

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { err, objectKey, ok } from '../kernel/index.ts';
 import { silentLogger, silentMetrics } from '../runtime/index.ts';
 import { recordingMetrics } from '../runtime/recording.ts';
-import type { ApiClient } from './api-client.ts';
+import { judgeLiveness } from '../telemetry/liveness.ts';
+import { type ApiClient, createApiClient } from './api-client.ts';
 import { isConflict } from './api-error.ts';
 import { createInformer, type Informer } from './informer.ts';
 import { createLeadership, type Leadership } from './lease.ts';
@@ -14,6 +15,7 @@ import {
   cuttable,
   eventually,
   forever,
+  startRelay,
   startTestApi,
   stopTestApis,
   type TestApi,
@@ -26,9 +28,10 @@ const clock = { nowMs: () => Date.now() };
 const ports = { clock, log: silentLogger, metrics: silentMetrics, random: Math.random };
 const keyOf = (name: string) => objectKey({ group: '', kind: 'ConfigMap', namespace: 'default', name });
 
-function watchConfigMaps(client: ApiClient, metrics = silentMetrics): Informer<RawObject> {
+function watchConfigMaps(client: ApiClient, metrics = silentMetrics, idleMs = 120_000): Informer<RawObject> {
   return createInformer<RawObject>({
     ...ports,
+    idleMs,
     metrics,
     type: CONFIG_MAPS,
     client,
@@ -108,6 +111,67 @@ describe('the Kubernetes adapter, with a real API server', () => {
     );
     stop.abort();
     await running;
+    // The API server starts twice.
+  }, 180_000);
+
+  it('an informer whose connection is swallowed without a word comes back by itself, within the time that it may be silent', async () => {
+    const relay = await startRelay(api);
+    const metrics = recordingMetrics();
+    const client = createApiClient({ kubeConfig: relay.kubeConfig, userAgent: 'weft-test', timeoutMs: 2_000 });
+    const informer = watchConfigMaps(client, metrics, 3_000);
+    const stop = new AbortController();
+    const running = informer.run(stop.signal);
+    await informer.synced;
+    // Connections that wait in the pool will be dead as well.
+    await Promise.all(
+      Array.from({ length: 5 }, () =>
+        client.request({ method: 'GET', path: configMapPath('map-1'), signal: forever }).catch(() => undefined),
+      ),
+    );
+    expect(relay.connections).toBeGreaterThan(3);
+
+    relay.swallow();
+    relay.swallowNew(true);
+    await api.post(configMapPath(), aConfigMap('while-dark'));
+    await eventually('the silence is noticed', () => informer.health().restarts > 0);
+    const before = informer.health().lastActivityMs;
+    await eventually('the loop goes on trying', () => informer.health().lastActivityMs > before);
+    expect(informer.store.get(keyOf('while-dark'))).toBeUndefined();
+    expect(judgeLiveness([{ name: 'x', ...informer.health() }], clock, 10_000).alive).toBe(true);
+
+    relay.swallowNew(false);
+    const startMs = Date.now();
+    await eventually('it has caught up', () => informer.store.get(keyOf('while-dark')) !== undefined, 30_000);
+    console.log(`caught up ${Date.now() - startMs} ms after the network came back`);
+    await api.post(configMapPath(), aConfigMap('in-the-light'));
+    await eventually('the watch goes on', () => informer.store.get(keyOf('in-the-light')) !== undefined);
+    stop.abort();
+    await running;
+    await relay.close();
+  }, 120_000);
+
+  it('the lease of a replica in the dark is another’s before its own gate could be open again', async () => {
+    const relay = await startRelay(api);
+    const client = createApiClient({ kubeConfig: relay.kubeConfig, userAgent: 'weft-test', timeoutMs: 2_000 });
+    const timing = { leaseMs: 3_000, renewDeadlineMs: 2_000, retryMs: 100 };
+    const lease = (identity: string, by: ApiClient): Leadership =>
+      createLeadership({ ...ports, client: by, namespace: 'default', name: 'dark', identity, ...timing });
+    const [first, second] = [lease('a', client), lease('b', api.client)];
+    const stop = new AbortController();
+    const runs = [first.run(stop.signal)];
+    await eventually('the first leads', () => first.mayWrite());
+    runs.push(second.run(stop.signal));
+    relay.swallow();
+    relay.swallowNew(true);
+    await eventually('the second leads', () => {
+      if (first.mayWrite() && second.mayWrite()) throw new Error('two replicas may write at once');
+      return second.mayWrite();
+    });
+    // Attempts end by their own deadline: the loop is alive, and takes part again when it can.
+    expect(Date.now() - first.health().lastActivityMs).toBeLessThan(5_000);
+    stop.abort();
+    await Promise.all(runs);
+    await relay.close();
   });
 
   it('the writer applies, writes nothing when all is as desired, takes a field back, and drops a field that is no longer wanted', async () => {

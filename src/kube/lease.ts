@@ -32,6 +32,8 @@ export interface LeaseOptions {
 export interface Leadership extends WriteGate {
   /** Called when leadership is gained or lost. */
   onChange(listener: (leading: boolean) => void): Unsubscribe;
+  /** When the last attempt began or ended. */
+  health(): { readonly lastActivityMs: number };
   /** Takes part until `signal` aborts, then releases the lease if it is held. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -74,6 +76,7 @@ export function createLeadership(options: LeaseOptions): Leadership {
   const path = resourcePath(LEASES, { namespace, name });
   let renewedMs = Number.NEGATIVE_INFINITY;
   let announced = false;
+  let lastActivityMs: number | undefined;
   let observed = { resourceVersion: '', atMs: 0 };
 
   const mayWrite = (): boolean => clock.nowMs() < renewedMs + renewDeadlineMs;
@@ -153,12 +156,15 @@ export function createLeadership(options: LeaseOptions): Leadership {
 
   return {
     mayWrite,
+    // Who takes no part hangs nowhere.
+    health: () => ({ lastActivityMs: lastActivityMs ?? clock.nowMs() }),
     onChange: listener => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
     run: async signal => {
       while (!signal.aborted) {
+        lastActivityMs = clock.nowMs();
         try {
           // An attempt that hangs must not outlive the mandate.
           await attempt(AbortSignal.any([signal, AbortSignal.timeout(renewDeadlineMs / 2)]));
@@ -170,6 +176,7 @@ export function createLeadership(options: LeaseOptions): Leadership {
         await sleep(retryMs * (0.8 + 0.4 * random()), signal);
         announce();
       }
+      lastActivityMs = undefined;
       await release();
     },
   };

@@ -68,16 +68,18 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     namespace,
     watchNamespaces: options.watchNamespaces,
   });
+  const loops: { readonly name: string; readonly health: () => { readonly lastActivityMs: number } }[] = [];
   const admin = createAdminServer({
     metrics,
     readiness,
     log,
     liveness: () => {
-      const loops = operator.informers.map(informer => ({
+      const informers = operator.informers.map(informer => ({
         name: `informer ${informer.name}`,
-        ...informer.health(),
+        health: () => informer.health(),
       }));
-      return judgeLiveness(loops, clock, LIVENESS_MS);
+      const judged = [...informers, ...loops].map(({ name, health }) => ({ name, ...health() }));
+      return judgeLiveness(judged, clock, LIVENESS_MS);
     },
   });
   shutdown.onStop('admin', () => admin.close());
@@ -116,6 +118,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   const snapshot = createSnapshots(stores.snapshot);
   const publisher = createPublisher({ snapshot, compileOptions, clock, log, metrics });
   shutdown.onStop('publisher', () => publisher.close());
+  loops.push({ name: 'publisher', health: () => publisher.health() });
   publisher.onPublish(() => compileTask.finish());
   onCompileInput(stores.snapshot, () => publisher.request());
   identity.issuers.onChange(() => publisher.request());
@@ -181,6 +184,9 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     const waiting = [...stores.meshConfigs.snapshot().values()].some(({ identity: { phase } }) => phase !== 'Stable');
     if (waiting) reconcilers.find(({ controller }) => controller.name === 'mesh-config')?.resync();
   });
+  for (const { controller } of reconcilers)
+    loops.push({ name: `reconciler ${controller.name}`, health: () => controller.health() });
+  loops.push({ name: 'lease', health: () => leadership.health() });
   const working = new AbortController();
   const work = Promise.all(reconcilers.map(({ controller }) => controller.run(working.signal)));
   const electing = new AbortController();

@@ -39,6 +39,25 @@ describe('controller', () => {
     vi.useRealTimers();
   });
 
+  it('is as lively as its longest run, and as now when there is nothing to do', async () => {
+    const hung = Promise.withResolvers<typeof done>();
+    const test = setUp(key => (key === 'hangs' ? hung.promise : Promise.resolve(done)), 2);
+    const startMs = Date.now();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(test.controller.health().lastActivityMs).toBe(startMs + 1_000);
+    test.controller.enqueue('hangs');
+    await vi.advanceTimersByTimeAsync(1_000);
+    // Work on other keys hides nothing.
+    test.controller.enqueue('fine');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(test.results('done')).toBe(1);
+    expect(test.controller.health().lastActivityMs).toBe(startMs + 1_000);
+    hung.resolve(done);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(test.controller.health().lastActivityMs).toBe(startMs + 3_000);
+    await test.stop();
+  });
+
   it('runs a key once for a burst of events and counts one result', async () => {
     const runs: string[] = [];
     const test = setUp(async key => {

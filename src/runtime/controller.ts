@@ -41,6 +41,8 @@ export interface Controller {
   readonly name: string;
   enqueue(key: string, priority?: Priority): void;
   enqueueAfter(key: string, delayMs: number): void;
+  /** Since when the loop has got nowhere: the start of its longest run, or its last step while keys wait. Now, when there is nothing to do. */
+  health(): { readonly lastActivityMs: number };
   /** Works until `signal` aborts and the runs in flight have ended. Call once. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -111,6 +113,9 @@ export function createController(options: ControllerOptions): Controller {
     onDepth: depth => meters.depth.set(depth, label),
   });
 
+  const starts = new Map<string, number>();
+  let lastStepMs = clock.nowMs();
+
   async function runOnce(key: string, signal: AbortSignal): Promise<void> {
     const runLog = log.child({ key, reconcileId: randomUUID().slice(0, 8) });
     const startMs = clock.nowMs();
@@ -138,9 +143,13 @@ export function createController(options: ControllerOptions): Controller {
     for (;;) {
       const key = await queue.get(signal);
       if (key === undefined) return;
+      lastStepMs = clock.nowMs();
+      starts.set(key, lastStepMs);
       try {
         await runOnce(key, signal);
       } finally {
+        lastStepMs = clock.nowMs();
+        starts.delete(key);
         queue.done(key);
       }
     }
@@ -153,6 +162,10 @@ export function createController(options: ControllerOptions): Controller {
       queue.add(key, priority);
     },
     enqueueAfter: (key, delayMs) => queue.addAfter(key, delayMs),
+    health: () => {
+      const longestMs = Math.min(...starts.values());
+      return { lastActivityMs: Math.min(longestMs, queue.depth > 0 ? lastStepMs : clock.nowMs()) };
+    },
     run: async signal => {
       await Promise.all(Array.from({ length: workers }, () => work(signal)));
       queue.close();

@@ -1,5 +1,6 @@
 // A real kube-apiserver with its etcd for the API tests of this folder and of the reconcilers.
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { KubeConfig } from '@kubernetes/client-node';
 import { apiOnly, clusterDown, type Component, component } from '../../../e2e/cluster/index.ts';
 import { type ApiClient, createApiClient } from '../api-client.ts';
@@ -96,6 +97,69 @@ async function etcdTools(name: string): Promise<EtcdTools> {
     compact: async () => {
       const { header } = await call('range', { key: base64('/registry/') });
       await call('compaction', { revision: header.revision, physical: true });
+    },
+  };
+}
+
+export interface Relay {
+  /** Of the API server, by way of the relay. */
+  readonly kubeConfig: KubeConfig;
+  /** From now on nothing passes on the connections that are there, and nobody is told: what a lost route or a dead load balancer looks like. */
+  swallow(): void;
+  /** The same for new connections, until told otherwise. */
+  swallowNew(on: boolean): void;
+  readonly connections: number;
+  close(): Promise<void>;
+}
+
+/** A TCP relay in front of the API server that can be made a black hole. */
+export async function startRelay(api: Pick<TestApi, 'kubeConfig'>): Promise<Relay> {
+  const target = new URL(api.kubeConfig.getCurrentCluster()?.server ?? '');
+  const open = new Set<{ swallowed: boolean; destroy(): void }>();
+  let newOnes = false;
+  const server = createServer(client => {
+    const upstream = connect(Number(target.port), target.hostname);
+    const pair = {
+      swallowed: newOnes,
+      destroy: () => {
+        client.destroy();
+        upstream.destroy();
+      },
+    };
+    open.add(pair);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      from.on('data', bytes => void (pair.swallowed || to.write(bytes)));
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        // The end of one side passes as little as its bytes do.
+        if (pair.swallowed) return;
+        open.delete(pair);
+        pair.destroy();
+      });
+    }
+  });
+  const port = await new Promise<number>(resolve => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromString(api.kubeConfig.exportConfig().replace(target.host, `127.0.0.1:${port}`));
+  return {
+    kubeConfig,
+    swallow: () => {
+      for (const pair of open) pair.swallowed = true;
+    },
+    swallowNew: on => {
+      newOnes = on;
+    },
+    get connections() {
+      return open.size;
+    },
+    close: async () => {
+      for (const pair of open) pair.destroy();
+      await new Promise(resolve => server.close(resolve));
     },
   };
 }

@@ -55,6 +55,8 @@ export interface Publisher extends ConfigSource {
   request(): void;
   /** The last good publication. */
   current(): Publication | undefined;
+  /** Since when a request waits for its publication; now, when none does. */
+  health(): { readonly lastActivityMs: number };
   close(): void;
 }
 
@@ -101,6 +103,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let changes: Changes = () => true;
   /** How many were asked for when everything was last asked for again; undefined: that is under way. */
   let held: number | undefined = 0;
+  let waitingSinceMs: number | undefined;
 
   function onRenderError(name: string, thrown: unknown): void {
     meters.renderErrors.inc();
@@ -131,6 +134,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   function publish(): void {
+    waitingSinceMs = undefined;
     const startMs = performance.now();
     const publication = take();
     if (publication === undefined) return;
@@ -163,7 +167,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   const coalescer = createCoalescer({ windowMs, run: publish });
   return {
-    request: () => coalescer.request(),
+    request: () => {
+      waitingSinceMs ??= clock.nowMs();
+      coalescer.request();
+    },
+    health: () => ({ lastActivityMs: waitingSinceMs ?? clock.nowMs() }),
     current: () => current,
     close: () => coalescer.close(),
     resource: (who, name) => cache?.get(who, name),
