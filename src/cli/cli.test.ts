@@ -50,6 +50,7 @@ const status: StatusAnswer = {
     { name: 'other', trustDomain: '', issuer: null, proxies: { connected: 0, current: 0, silent: 0, refusing: 0 } },
   ],
   missing: [],
+  unmeshed: { total: 0, pods: [] },
   namespaces: [{ namespace: 'demo', mesh: 'default', pods: { total: 3, meshed: 2 }, proxies: counts }],
   problems: [
     {
@@ -271,6 +272,16 @@ test('status takes the word of the replica that misses fewest others, and names 
   expect(JSON.parse(out)).toMatchObject({ generation: 8, missing: [{ replica: 'weft-operator-c' }] });
   expect(err).toBe(
     'not answered for: replica weft-operator-c of the operator, whose proxies may be missing (no answer within 10 s)\n',
+  );
+});
+
+test('status names pods that should have a proxy and have none', async () => {
+  const pods = ['a', 'b'].map(pod => ({ namespace: 'demo', pod }));
+  const { out } = await weft('status', {
+    replicas: [{ '/v1/status': { ...status, problems: [], unmeshed: { total: 12, pods } } }],
+  });
+  expect(out).toContain(
+    '\nwarning without a proxy, though they should have one: demo/a, demo/b and 10 more\n  restart them: kubectl rollout restart\n',
   );
 });
 

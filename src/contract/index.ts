@@ -45,6 +45,11 @@ export interface StatusAnswer {
   readonly generation: number;
   readonly meshes: readonly MeshStatus[];
   readonly namespaces: readonly NamespaceStatus[];
+  /** Pods that should have a proxy and have none; they were made while the injector was away. At most 100 are named. */
+  readonly unmeshed: {
+    readonly total: number;
+    readonly pods: readonly { readonly namespace: string; readonly pod: string }[];
+  };
   readonly missing: readonly MissingReplica[];
   readonly problems: readonly Problem[];
 }

@@ -11,4 +11,5 @@ export type * from './ports.ts';
 export type * from './resources.ts';
 export { selectorMatches } from './selector.ts';
 export type * from './snapshot.ts';
+export { isMeshed, isRunning, unmeshedPods } from './unmeshed.ts';
 export { type View, type Who, viewKey } from './view.ts';

@@ -171,6 +171,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     identity,
     publisher,
     registry,
+    snapshot: () => publisher.current()?.snapshot ?? snapshot(),
     gate: leadership,
   });
   const resync = (): void => {
@@ -243,6 +244,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
       host: HOST,
       version: VERSION,
       replica: options.podName,
+      controlNamespace: namespace,
       ...createReviews({ api: client, maxOpen: 50 }),
       registry,
       config: publisher,

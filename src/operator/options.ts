@@ -3,7 +3,16 @@ import { err, ok, type Result } from '../kernel/index.ts';
 import { LOG_LEVELS, type LogLevel } from '../telemetry/index.ts';
 
 /** Parts that a process can run. `config` serves proxies; the others write to, or answer questions of, the cluster. */
-export const PARTS = ['config', 'webhooks', 'api', 'status', 'trust-bundle', 'mesh-config', 'webhook-config'] as const;
+export const PARTS = [
+  'config',
+  'webhooks',
+  'api',
+  'status',
+  'trust-bundle',
+  'mesh-config',
+  'webhook-config',
+  'unmeshed',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -25,6 +34,7 @@ export interface Options {
   readonly apiPort: number;
   readonly adminPort: number;
   readonly peersPort: number;
+  readonly evictUnmeshed: boolean;
   readonly shutdownMs: number;
 }
 
@@ -68,6 +78,10 @@ function issuer(text: string): Result<IssuerRef | undefined, string> {
 
 function seconds(text: string): Result<number, string> {
   return /^[0-9]{1,4}$/.test(text) ? ok(Number(text) * 1000) : err('must be a whole number of seconds');
+}
+
+function yesOrNo(text: string): Result<boolean, string> {
+  return text === 'true' || text === 'false' ? ok(text === 'true') : err('must be true or false');
 }
 
 function parts(text: string): Result<ReadonlySet<Part>, string> {
@@ -193,6 +207,14 @@ export const TABLE: Table = {
   apiPort: portRow('api-port', 'WEFT_API_PORT', 8090, 'HTTPS: the operator API.'),
   adminPort: portRow('admin-port', 'WEFT_ADMIN_PORT', 9990, 'HTTP: /livez, /readyz, /metrics.'),
   peersPort: portRow('peers-port', 'WEFT_PEERS_PORT', 8087, 'gRPC over TLS: what replicas tell each other.'),
+  evictUnmeshed: {
+    flag: 'evict-unmeshed',
+    env: 'WEFT_EVICT_UNMESHED',
+    value: 'true|false',
+    fallback: 'false',
+    help: 'Evict pods that should have a proxy and have none, one at a time, where a controller makes them anew.',
+    read: yesOrNo,
+  },
   shutdownMs: {
     flag: 'shutdown-seconds',
     env: 'WEFT_SHUTDOWN_SECONDS',

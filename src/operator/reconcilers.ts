@@ -7,12 +7,13 @@ import {
   createWriter,
   type WriteGate,
 } from '../kube/index.ts';
-import { type ProxyRegistry, WATCHED_KINDS } from '../model/index.ts';
+import { type ProxyRegistry, type Snapshot, WATCHED_KINDS } from '../model/index.ts';
 import { withEvents } from '../reconcilers/condition-events.ts';
 import { createMeshConfigReconciler, rotatingProxies } from '../reconcilers/mesh-config/index.ts';
 import type { Publisher } from '../reconcilers/publisher/index.ts';
 import { createStatusReconciler, type StatusKind } from '../reconcilers/status/index.ts';
 import { createTrustBundleReconciler } from '../reconcilers/trust-bundle/index.ts';
+import { createUnmeshedReconciler } from '../reconcilers/unmeshed/index.ts';
 import { createWebhookConfigReconciler } from '../reconcilers/webhook-config/index.ts';
 import type { Clock, Controller, Logger, Metrics } from '../runtime/index.ts';
 import type { Options, Part } from './options.ts';
@@ -25,6 +26,7 @@ export interface ReconcilersOptions {
   readonly identity: Identity;
   readonly publisher: Publisher;
   readonly registry: ProxyRegistry;
+  readonly snapshot: () => Snapshot;
   readonly gate: WriteGate;
   readonly clock: Clock;
   readonly log: Logger;
@@ -111,6 +113,15 @@ export function createReconcilers(options: ReconcilersOptions): readonly Reconci
         dnsNames: serviceNames(options.options),
         issuer: options.options.webhookIssuer,
         writer: writer('weft-webhook-config'),
+      }),
+    unmeshed: () =>
+      createUnmeshedReconciler({
+        ...common,
+        snapshot: options.snapshot,
+        onPublish: listener => void publisher.onPublish(listener),
+        controlNamespace: namespace,
+        evict: options.options.evictUnmeshed,
+        client,
       }),
   };
   const made: Reconciler[] = [];

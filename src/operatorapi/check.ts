@@ -1,9 +1,9 @@
 import type { Check, CheckAnswer } from '../contract/index.ts';
 import { REDIRECT_RULES } from '../kernel/index.ts';
+import { isMeshed, isRunning, unmeshedPods } from '../model/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
 import { skewed } from './certs.ts';
 import { summarise } from './proxies.ts';
-import { isMeshed, isRunning } from './status.ts';
 
 type CheckPorts = Omit<OperatorApiPorts, 'authenticator' | 'authorizer' | 'fetchMetrics' | 'logger'>;
 
@@ -108,19 +108,12 @@ function proxyChecks({ registry, replica, version }: CheckPorts): Check[] {
   ];
 }
 
-/** Pods that asked for a proxy and have none: they started while the injector was away. */
-function injectionCheck({ snapshot }: CheckPorts): Check {
-  const { namespaces, pods } = snapshot();
-  const enabled = new Set(
-    [...namespaces.values()].filter(({ meta }) => wantsProxy(meta) === true).map(({ meta }) => meta.name),
-  );
-  const missed = [...pods.values()].filter(pod => {
-    const own = wantsProxy(pod.meta);
-    return isRunning(pod) && !isMeshed(pod) && !pod.hostNetwork && (own ?? enabled.has(pod.meta.namespace));
-  });
+/** They started while the injector was away. */
+function injectionCheck({ snapshot, controlNamespace }: CheckPorts): Check {
+  const missed = unmeshedPods(snapshot(), controlNamespace);
   return verdict('every pod that should have a proxy has one', missed.length === 0 ? 'ok' : 'warning', {
     message: some(missed.map(({ meta }) => `${meta.namespace}/${meta.name}`)),
-    remedy: 'restart these pods: kubectl rollout restart',
+    remedy: 'restart these pods: kubectl rollout restart; or let the operator do it, see docs/high-availability.md',
   });
 }
 
@@ -145,22 +138,6 @@ function pluginCheck({ snapshot }: CheckPorts): Check[] {
         'no meshed pod starts there: install the chart with cni.enabled=true, or see kubectl -n weft-system get pods -l app.kubernetes.io/name=weft-cni -o wide',
     }),
   ];
-}
-
-/** Undefined: the object does not say. */
-function wantsProxy({
-  labels,
-  annotations,
-}: {
-  labels: Readonly<Record<string, string>>;
-  annotations: Readonly<Record<string, string>>;
-}): boolean | undefined {
-  const word =
-    annotations['weft.dev/inject'] ??
-    labels['weft.dev/inject'] ??
-    annotations['linkerd.io/inject'] ??
-    labels['linkerd.io/inject'];
-  return word === undefined ? undefined : word === 'enabled';
 }
 
 function some(items: readonly string[]): string {

@@ -58,6 +58,7 @@ export interface OperatorApiPorts {
   readonly version: string;
   /** Name of this pod. */
   readonly replica: string;
+  readonly controlNamespace: string;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly registry: ProxyRegistry;

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StatAnswer, StatRow } from '../contract/index.ts';
-import type { PodFacts } from '../model/index.ts';
+import { isMeshed, isRunning, type PodFacts } from '../model/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
-import { isMeshed, isRunning } from './status.ts';
 import { difference, figuresOf, NO_TRAFFIC, readTraffic, sum, type Traffic } from './traffic.ts';
 
 type StatPorts = Pick<OperatorApiPorts, 'replica' | 'snapshot' | 'fetchMetrics' | 'clock'>;

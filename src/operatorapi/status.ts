@@ -1,10 +1,16 @@
 import type { MeshStatus, NamespaceStatus, StatusAnswer } from '../contract/index.ts';
-import { DEFAULT_MESH, MESH_LABEL, nameOf, type ObjectKey, PROXY_LABEL } from '../kernel/index.ts';
-import type { PodFacts } from '../model/index.ts';
+import { DEFAULT_MESH, MESH_LABEL, nameOf, type ObjectKey } from '../kernel/index.ts';
+import { isMeshed, isRunning, unmeshedPods } from '../model/index.ts';
 import type { OperatorApiPorts } from './ports.ts';
 import { countProxies, summarise } from './proxies.ts';
 
-type StatusPorts = Pick<OperatorApiPorts, 'replica' | 'config' | 'registry' | 'issuers' | 'snapshot' | 'findings'>;
+type StatusPorts = Pick<
+  OperatorApiPorts,
+  'replica' | 'config' | 'registry' | 'issuers' | 'snapshot' | 'findings' | 'controlNamespace'
+>;
+
+/** Pods named in one answer; there may be more. */
+const UNMESHED_NAMED = 100;
 
 /** `namespace` empty: all that have a pod with a proxy, and every mesh. */
 export function statusAnswer(ports: StatusPorts, namespace: string): StatusAnswer {
@@ -15,9 +21,19 @@ export function statusAnswer(ports: StatusPorts, namespace: string): StatusAnswe
     generation: ports.config.generation,
     meshes: meshNames(ports).map(name => meshStatus(ports, name, proxies)),
     namespaces: namespaceStatuses(ports, proxies).filter(status => namespace === '' || status.namespace === namespace),
+    unmeshed: unmeshedOf(ports, inScope),
     missing: ports.registry.missing(),
     problems: ports.findings().problems.filter(problem => inScope(problem.object)),
   };
+}
+
+function unmeshedOf(
+  { snapshot, controlNamespace }: StatusPorts,
+  inScope: (key: ObjectKey) => boolean,
+): StatusAnswer['unmeshed'] {
+  const found = unmeshedPods(snapshot(), controlNamespace).filter(({ key }) => inScope(key));
+  const named = found.slice(0, UNMESHED_NAMED).map(({ meta }) => ({ namespace: meta.namespace, pod: meta.name }));
+  return { total: found.length, pods: named };
 }
 
 function meshNames({ snapshot }: StatusPorts): string[] {
@@ -52,12 +68,4 @@ function namespaceStatuses(ports: StatusPorts, proxies: readonly ReturnType<type
     }))
     .filter(({ pods, proxies }) => pods.meshed > 0 || proxies.connected > 0)
     .toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
-}
-
-export function isRunning(pod: PodFacts): boolean {
-  return pod.phase !== 'Succeeded' && pod.phase !== 'Failed';
-}
-
-export function isMeshed(pod: PodFacts): boolean {
-  return pod.meta.labels[PROXY_LABEL] !== undefined;
 }

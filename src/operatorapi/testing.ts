@@ -101,6 +101,7 @@ export function ports(
   return {
     version: '0.1.0',
     replica: 'weft-operator-a',
+    controlNamespace: 'weft-system',
     authenticator: {
       user: async token =>
         token === 'good' ? ok(aUser('jane')) : err(new AppError('unauthenticated', 'unknown token')),

@@ -83,6 +83,16 @@ test('in namespaces that are named nothing namespaced is granted elsewhere, but 
       });
 });
 
+test('pods can be evicted where the installation allows it, and nowhere else', async () => {
+  const mayEvict = async (...args: readonly string[]): Promise<boolean> => {
+    const role = manifests(await helmTemplate(...args)).find(
+      ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'weft-operator',
+    );
+    return ((role?.['rules'] ?? []) as Rule[]).some(({ resources }) => resources.includes('pods/eviction'));
+  };
+  expect([await mayEvict(), await mayEvict('--set=operator.evictUnmeshed=true')]).toEqual([false, true]);
+});
+
 test('nobody is granted a wildcard, escalation, or a Secret outside of weft-system', async () => {
   const objects = await rendered();
   const roles = objects.filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');

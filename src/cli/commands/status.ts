@@ -46,6 +46,14 @@ export async function runStatus(
     ]);
     terminal.out(`\n${table(['POD', 'NODE', 'VERSION', 'STATE', 'RESOURCES'], rows, new Set(['RESOURCES']))}`);
   }
+  const { total, pods } = status.unmeshed;
+  if (total > 0) {
+    const names = pods.slice(0, NAMED).map(({ namespace: where, pod }) => `${where}/${pod}`);
+    const more = total > names.length ? ` and ${total - names.length} more` : '';
+    const word = paint(terminal, 'careful', 'warning');
+    terminal.out(`\n${word} without a proxy, though they should have one: ${names.join(', ')}${more}\n`);
+    terminal.out('  restart them: kubectl rollout restart\n');
+  }
   if (status.problems.length > 0) terminal.out('\n');
   for (const { object, path, severity, message } of status.problems) {
     const word = paint(terminal, severity === 'error' ? 'bad' : 'careful', severity);
@@ -54,6 +62,8 @@ export async function runStatus(
   return EXIT.ok;
 }
 
+/** Pods without a proxy that are shown. */
+const NAMED = 10;
 const OTHER_VERSION = 'use the CLI of the version that the operator has: weft version';
 const COUNTS = ['PROXIES', 'CURRENT', 'SILENT', 'REFUSING'];
 const NUMBERS = new Set([...COUNTS, 'MESHED']);
