@@ -157,8 +157,9 @@ describe('three replicas of the operator', () => {
     const lost = await lostUnderLoad('a replica killed', async () => {
       const leading = await leader();
       const victim = (await operators()).find(({ name }) => name !== leading);
+      const killedMs = Date.now();
       expect(await killInPod(victim?.uid ?? '', 'operator')).toBeGreaterThan(0);
-      return await caughtUp(Date.now());
+      return await caughtUp(killedMs);
     });
     expect(lost).toBe(0);
   });
@@ -192,9 +193,10 @@ describe('three replicas of the operator', () => {
     const lost = await lostUnderLoad('all replicas killed at once', async () => {
       const victims = await operators();
       expect(victims).toHaveLength(REPLICAS);
+      const killedMs = Date.now();
       const killed = await Promise.all(victims.map(({ uid }) => killInPod(uid, 'operator')));
       expect(killed.every(count => count > 0)).toBe(true);
-      const tookMs = await caughtUp(Date.now());
+      const tookMs = await caughtUp(killedMs);
       await waitRollout('weft-system', 'weft-operator');
       return tookMs;
     });
@@ -213,9 +215,10 @@ describe('three replicas of the operator', () => {
 
   it('ride out a restart of etcd', async () => {
     const lost = await lostUnderLoad('etcd restarted', async () => {
+      const killedMs = Date.now();
       await component(clusterName, 'etcd').stop('SIGKILL');
       await component(clusterName, 'etcd').start();
-      return await caughtUp(Date.now());
+      return await caughtUp(killedMs);
     });
     expect(lost).toBe(0);
   });

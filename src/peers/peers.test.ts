@@ -5,11 +5,19 @@ import { createIdentity } from '../identity/index.ts';
 import { aMesh } from '../identity/testing.ts';
 import { objectKey, podKey } from '../kernel/index.ts';
 import { silentLogger } from '../runtime/index.ts';
-import { aProxy, aResource, aWho, someReplicas, type TestReplica, type TestReplicas } from './testing/replicas.ts';
+import {
+  aProxy,
+  aResource,
+  aWho,
+  QUICK,
+  someReplicas,
+  type TestReplica,
+  type TestReplicas,
+} from './testing/replicas.ts';
 
 const SPLIT = objectKey({ group: 'split.smi-spec.io', kind: 'TrafficSplit', namespace: 'demo', name: 'web' });
 const OUTBOUND = 'outbound/10.0.0.1:80';
-const WAIT = { timeout: 10_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 
 const held = (name: string, ackedVersion: string, sentVersion = ackedVersion) => ({
   name,
@@ -24,7 +32,7 @@ const pods = ({ peers }: TestReplica): string[] =>
     .toSorted();
 const missing = ({ peers }: TestReplica): string[] => peers.registry.missing().map(({ replica }) => replica);
 
-describe('replicas that follow each other', () => {
+describe('replicas that follow each other', { timeout: 120_000 }, () => {
   let replicas: TestReplicas;
   let [a, b, c]: TestReplica[] = [];
 
@@ -149,7 +157,8 @@ describe('replicas that follow each other', () => {
   });
 
   it('notice one that answers no more although its connection stands', async () => {
-    const [one, two] = all();
+    const [, two] = all();
+    const one = await replicas.start('impatient', { timing: { ...QUICK, keepaliveMs: 500 } });
     two.own.put(aProxy('p'));
     // What arrives is taken and goes nowhere, as behind a cut cable.
     const { createServer, connect: dial } = await import('node:net');
@@ -190,7 +199,7 @@ describe('replicas that follow each other', () => {
   });
 });
 
-describe('the port of a replica', () => {
+describe('the port of a replica', { timeout: 120_000 }, () => {
   let replicas: TestReplicas;
   let replica: TestReplica;
 

@@ -9,7 +9,7 @@ import { createPeers, type Peers, type PeersOptions, type PeersTiming } from '..
 
 const account = { namespace: 'weft-system', serviceAccount: 'weft-operator' };
 
-const QUICK: PeersTiming = { everyMs: 20, keepaliveMs: 300, keepMs: 300, sweepMs: 50, balanceMs: 20 };
+export const QUICK: PeersTiming = { everyMs: 20, keepaliveMs: 5_000, keepMs: 300, sweepMs: 50, balanceMs: 20 };
 
 export function aWho(pod: string, node = 'n1'): Who {
   return {
