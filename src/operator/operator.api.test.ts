@@ -72,7 +72,14 @@ describe('the operator, with a real API server', () => {
     );
 
   async function start(podName: string): Promise<Replica> {
-    const flags = ['--config-port=0', '--webhook-port=0', '--api-port=0', '--admin-port=0', `--pod-name=${podName}`];
+    const flags = [
+      '--config-port=0',
+      '--webhook-port=0',
+      '--api-port=0',
+      '--admin-port=0',
+      '--peers-port=0',
+      `--pod-name=${podName}`,
+    ];
     const parsed = parseOptions(flags, {});
     if (!parsed.ok || parsed.value.kind !== 'run') throw new Error('the options do not parse');
     const metrics = createPromMetrics({ processMetrics: false });
