@@ -116,7 +116,9 @@ describe('planRotation', () => {
     const renewed = [aProxy('web', { leaf: 'b' })];
     expect(at(NOW - 61_000, renewed)).toMatchObject({ phase: 'Stable', finished: ['a'] });
     expect(at(NOW - 59_000, renewed)).toMatchObject({ phase: 'Renewing', finished: [], againAfterMs: 1_000 });
-    const one = [...renewed, aProxy('old'), aProxy('mute', { leaf: '' })];
+    const abroad = aProxy('abroad', { leaf: undefined });
+    expect(at(NOW - 61_000, [...renewed, abroad])).toMatchObject({ phase: 'Stable', finished: ['a'] });
+    const one = [...renewed, abroad, aProxy('old'), aProxy('mute', { leaf: '' })];
     expect(at(NOW - 61_000, one)).toMatchObject({
       phase: 'Renewing',
       finished: [],

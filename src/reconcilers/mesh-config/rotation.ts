@@ -32,8 +32,8 @@ export interface RotatingProxy {
   readonly name: string;
   /** Whether it is known to believe in the roots of the newest generation. */
   readonly trustsNewest: boolean;
-  /** Generation that signed its certificate; empty when it has not said so. */
-  readonly leaf: string;
+  /** Generation that signed its certificate; empty when it has not said so; undefined: it is of another mesh, which trusts this one. */
+  readonly leaf: string | undefined;
 }
 
 export interface RotationInput {
@@ -96,7 +96,7 @@ export function planRotation(input: RotationInput): RotationPlan {
   const others = generations.filter(generation => generation !== active && generation !== next);
   const ends = new Map(others.map(generation => [generation, endMs(generation, active, input)]));
   const finished = others.filter(generation => (ends.get(generation) ?? 0) <= nowMs);
-  const lagging = input.proxies.filter(({ leaf }) => leaf !== active?.name).map(({ name }) => name);
+  const lagging = input.proxies.filter(proxy => !isRenewed(proxy, active)).map(({ name }) => name);
   const leaving = others.filter(generation => !finished.includes(generation) && generation.usable);
   const phase = next !== undefined ? 'Trusting' : leaving.length > 0 ? 'Renewing' : 'Stable';
   const waits = [...ends.values()].filter(atMs => atMs > nowMs).map(atMs => atMs - nowMs);
@@ -133,9 +133,14 @@ function waitLeft(held: Generation, newest: Generation, untrusting: readonly str
   return input.goOn === newest.name ? 0 : ASK_AGAIN_MS;
 }
 
+/** A proxy of another mesh has a certificate of that mesh's own. */
+function isRenewed({ leaf }: RotatingProxy, active: Generation | undefined): boolean {
+  return leaf === undefined || leaf === active?.name;
+}
+
 /** When a generation that does not sign may go. Without a stamp it is stamped first. */
 function endMs({ replacedAtMs }: Generation, active: Generation | undefined, input: RotationInput): number {
   if (replacedAtMs === undefined) return input.nowMs + input.leafLifeMs;
-  const renewed = active !== undefined && input.proxies.every(({ leaf }) => leaf === active.name);
+  const renewed = active !== undefined && input.proxies.every(proxy => isRenewed(proxy, active));
   return replacedAtMs + (renewed ? Math.min(input.settleMs, input.leafLifeMs) : input.leafLifeMs);
 }
