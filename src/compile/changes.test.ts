@@ -24,18 +24,16 @@ function missed(file: string): { readonly differing: number; readonly missed: re
       [less, full],
     ] as const) {
       const may = changesBetween(former, plan);
-      for (const [pod, names] of Object.entries(golden.render)) {
+      const asks = Object.entries(golden.render).flatMap(([pod, names]) => names.map(asked => [pod, asked] as const));
+      for (const [pod, asked] of asks) {
         const [namespace = '', name = ''] = pod.split('/');
         const [before, who] = [former, plan].map(of => whoIs(of, podKey(namespace, name)));
         // A pod that comes, goes or moves has everything asked for anew.
         if (before === undefined || who === undefined || viewKey(before.view) !== viewKey(who.view)) continue;
-        for (const asked of names) {
-          const [was, is] = [render(former, who, asked), render(plan, who, asked)];
-          if (canonicalJson(was ?? null) === canonicalJson(is ?? null)) continue;
-          differing += 1;
-          if (!may(who, asked))
-            found.push(`${file} ${pod} ${asked} with or without ${JSON.stringify(gone['metadata'])}`);
-        }
+        const [was, is] = [render(former, who, asked), render(plan, who, asked)];
+        if (canonicalJson(was ?? null) === canonicalJson(is ?? null)) continue;
+        differing += 1;
+        if (!may(who, asked)) found.push(`${file} ${pod} ${asked} with or without ${JSON.stringify(gone['metadata'])}`);
       }
     }
   }

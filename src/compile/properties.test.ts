@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { authorize, type Client } from '../evaluate/index.ts';
-import { canonicalJson, type ObjectKey, podKey } from '../kernel/index.ts';
-import { type Snapshot, snapshotOf, viewKey, type Workload } from '../model/index.ts';
+import { canonicalJson, podKey } from '../kernel/index.ts';
+import { snapshotOf, viewKey, type Workload } from '../model/index.ts';
 import { changesBetween, compile, type Plan, render, renderAgain, scopeOf, whoIs } from './index.ts';
 import { likeStores } from './testing/stores.ts';
 import { anyObject, cluster, fullCluster, grant, keyOf, NAMES, server } from './testing/generators.ts';
