@@ -1,4 +1,4 @@
-//! The four situations that tell balancers apart, replayed under a virtual clock against the production code, with round robin as control.
+//! The situations that tell balancers apart, replayed under a virtual clock against the production code, with round robin as control.
 
 use super::tests::{draw, endpoints};
 use super::{Discipline, MS, Outcome, Pool, Tuning};
@@ -56,6 +56,8 @@ struct Scenario {
     workers: usize,
     requests_per_second: f64,
     end: u64,
+    /// The last server is there from this time on.
+    joins: u64,
     /// (server, now) -> (service time, failed)
     serve: fn(usize, u64, &mut Random) -> (u64, bool),
 }
@@ -64,15 +66,22 @@ struct Scenario {
 enum By {
     RoundRobin,
     Pool,
+    /// Without slow start.
+    AtOnce,
 }
 
 fn run(scenario: &Scenario, by: By, seed: u64) -> Vec<Answer> {
     let mut random = Random(seed);
     let set = endpoints(scenario.servers);
-    let pools: Vec<Pool> = (0..scenario.clients)
+    let tuning = Tuning {
+        slow_start_ns: if by == By::AtOnce { 0 } else { Tuning::default().slow_start_ns },
+        ..Tuning::default()
+    };
+    let mut present = if scenario.joins > 0 { scenario.servers - 1 } else { scenario.servers };
+    let mut pools: Vec<Pool> = (0..scenario.clients)
         .map(|_| {
-            let mut pool = Pool::<()>::new(Tuning::default());
-            pool.update(&set, 0);
+            let mut pool = Pool::<()>::new(tuning);
+            pool.update(&set[..present], 0);
             pool
         })
         .collect();
@@ -90,6 +99,10 @@ fn run(scenario: &Scenario, by: By, seed: u64) -> Vec<Answer> {
         Reverse((now + time.max(1), what.len() as u64 - 1))
     };
     while let Some(Reverse((now, id))) = events.pop() {
+        if now >= scenario.joins && present < scenario.servers {
+            present = scenario.servers;
+            pools.iter_mut().for_each(|pool| pool.update(&set, now));
+        }
         if let Some((job, failed)) = what[id as usize] {
             let latency = now - job.sent;
             answers.push(Answer { at: job.sent, server: job.server, latency, failed });
@@ -111,9 +124,9 @@ fn run(scenario: &Scenario, by: By, seed: u64) -> Vec<Answer> {
         let server = match by {
             By::RoundRobin => {
                 turn[client] += 1;
-                (turn[client] + client) % scenario.servers
+                (turn[client] + client) % present
             }
-            By::Pool => {
+            By::Pool | By::AtOnce => {
                 let node = pools[client].pick(draw(now, random.next(), Discipline::PeakEwma), |_| false).unwrap();
                 set.iter().position(|endpoint| Arc::ptr_eq(endpoint, node.endpoint())).unwrap()
             }
@@ -151,6 +164,7 @@ fn a_when_one_of_ten_turns_slow_999_of_1000_still_succeed_within_a_second() {
         workers: usize::MAX,
         requests_per_second: 1_000.0,
         end: 60 * SECOND,
+        joins: 0,
         serve: |server, now, random| {
             let slow = server == 3 && (15 * SECOND..45 * SECOND).contains(&now);
             let time = if slow { 2_000.0 } else { 167.0 };
@@ -172,7 +186,15 @@ fn a_when_one_of_ten_turns_slow_999_of_1000_still_succeed_within_a_second() {
 
 fn shared_servers(load: f64, serve: fn(usize, u64, &mut Random) -> (u64, bool)) -> Scenario {
     // 10 servers x 4 workers x 100 requests a second each.
-    Scenario { clients: 30, servers: 10, workers: 4, requests_per_second: 4_000.0 * load, end: 10 * SECOND, serve }
+    Scenario {
+        clients: 30,
+        servers: 10,
+        workers: 4,
+        requests_per_second: 4_000.0 * load,
+        end: 10 * SECOND,
+        joins: 0,
+        serve,
+    }
 }
 
 /// One server ten times slower for seven of ten seconds.
@@ -281,6 +303,7 @@ fn e_two_seconds_after_one_of_ten_turned_slow_it_gets_at_most_one_request_in_a_h
         workers: usize::MAX,
         requests_per_second: 500.0,
         end: 12 * SECOND,
+        joins: 0,
         serve: |server, now, random| {
             let slow = server == 3 && now >= 5 * SECOND;
             (random.normal(if slow { 500.0 } else { 10.0 } * MS as f64, MS as f64), false)
@@ -296,5 +319,44 @@ fn e_two_seconds_after_one_of_ten_turned_slow_it_gets_at_most_one_request_in_a_h
         println!("E seed {seed}: {:.3} %, round robin {:.3} %", ours * 100.0, round_robin * 100.0);
         assert!(ours <= 0.01, "{ours}, seed {seed}");
         assert!((0.09..0.11).contains(&round_robin), "{round_robin}");
+    }
+}
+
+/// A tenth server joins cold: for its first five seconds it takes a second and a half for what the others do in 50 ms.
+#[test]
+fn f_a_new_server_that_is_cold_gets_little_until_it_is_warm_and_999_of_1000_succeed() {
+    const JOINS: u64 = 10 * SECOND;
+    let scenario = Scenario {
+        clients: 4,
+        servers: 10,
+        workers: 40,
+        requests_per_second: 1_000.0,
+        end: 60 * SECOND,
+        joins: JOINS,
+        serve: |server, now, random| {
+            let cold = server == 9 && now < JOINS + 5 * SECOND;
+            let time = if cold { 1_500.0 } else { 50.0 };
+            (random.normal(time * MS as f64, 5.0 * MS as f64), false)
+        },
+    };
+    for seed in SEEDS {
+        let late = |answers: &[Answer]| share(answers, |answer| answer.latency > SECOND);
+        let ours = run(&scenario, By::Pool, seed);
+        let during = |from: u64, to: u64| {
+            let part = ours.iter().filter(|answer| (JOINS + from * SECOND..JOINS + to * SECOND).contains(&answer.at));
+            let (all, new) =
+                part.fold((0_u32, 0_u32), |(all, new), answer| (all + 1, new + u32::from(answer.server == 9)));
+            f64::from(new) / f64::from(all)
+        };
+        let shares = [during(0, 2), during(5, 15), during(40, 50)];
+        let (late, at_once, round_robin) =
+            (late(&ours), late(&run(&scenario, By::AtOnce, seed)), late(&run(&scenario, By::RoundRobin, seed)));
+        println!(
+            "F seed {seed}: late {late:.5}, without slow start {at_once:.5}, round robin {round_robin:.5}, shares {shares:.3?}"
+        );
+        assert!(late <= 0.001, "late: {late}, seed {seed}");
+        assert!(round_robin > 0.005, "the control must suffer: {round_robin}");
+        // Little while it is cold, and in the end a full share.
+        assert!(shares[0] < 0.02 && shares[1] < 0.08 && shares[2] > 0.08, "{shares:?}, seed {seed}");
     }
 }
