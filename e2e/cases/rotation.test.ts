@@ -1,16 +1,12 @@
-// Certificates that are replaced under load: issuer and trust anchor of a mesh, with cert-manager and a managed anchor, and one proxy that is cut off.
+// Certificates that are replaced under load: issuer and trust anchor of a mesh, with cert-manager and a managed anchor.
 import { describe, expect, it } from 'vitest';
-import { nodeRun } from '../cluster/index.ts';
 import {
   apply,
   clientPod,
-  clusterName,
   deleteObject,
   eventually,
   getObject,
-  kubectl,
   type LoadReport,
-  podIp,
   podState,
   type RunningLoad,
   serverApp,
@@ -43,8 +39,6 @@ interface MeshConfig {
 }
 
 const state = async () => (await getObject<MeshConfig>('meshconfig', mesh)).status?.identity ?? {};
-const condition = async (type: string) =>
-  (await getObject<MeshConfig>('meshconfig', mesh)).status?.conditions?.find(found => found.type === type);
 const rootsOf = async (): Promise<number> => {
   const { meshes } = JSON.parse((await weft(['certs', '-o', 'json'])).stdout) as {
     meshes: { mesh: string; roots?: readonly unknown[] }[];
@@ -75,7 +69,7 @@ async function step(name: 'renew-issuer' | 'renew-anchor'): Promise<number> {
 }
 
 async function underLoad(namespace: string, work: () => Promise<void>): Promise<Record<string, LoadReport>> {
-  const durationMs = 900_000;
+  const durationMs = 600_000;
   const loads: Record<string, RunningLoad> = {
     http1: await startLoad(namespace, 'client', { protocol: 'http1', target: 'http://web/', rate: 200, durationMs }),
     grpc: await startLoad(namespace, 'client', { protocol: 'grpc', target: 'web:9090', rate: 100, durationMs }),
@@ -147,45 +141,5 @@ describe('issuer and trust anchor', () => {
       });
       expectNothingLost(reports, 500);
     });
-  });
-});
-
-describe('a proxy that cannot be heard', () => {
-  it('holds a new anchor back and is named; after a person let it go on nothing is lost; an abort goes back', async () => {
-    // Long enough that a certificate that cannot be renewed while its proxy is cut off does not end.
-    await withMesh('10m', async namespace => {
-      const address = await podIp(namespace, 'web');
-      const rule = ['-s', address, '-p', 'tcp', '--dport', '8086', '-j', 'DROP'];
-      const cut = async (flag: '-I' | '-D') => await nodeRun(clusterName, ['iptables', flag, 'FORWARD', ...rule]);
-      const { activeIssuer: first = '' } = await state();
-      const reports = await underLoad(namespace, async () => {
-        await cut('-I');
-        try {
-          expect((await weft(['certs', 'renew-anchor', '--mesh', mesh])).code).toBe(0);
-          await eventually(
-            'the silent one is named',
-            async () => (await condition('IssuerReady'))?.reason === 'RotationHeld',
-            {
-              deadlineMs: 120_000,
-              everyMs: 1_000,
-            },
-          );
-          const held = await state();
-          expect(held).toMatchObject({ phase: 'Trusting', activeIssuer: first });
-          expect(held.waitingFor?.some(name => name.startsWith(`${namespace}/web-`))).toBe(true);
-          const back = await weft(['certs', 'abort', '--mesh', mesh]);
-          expect(back.code).toBe(0);
-          await eventually('the aborted one is no longer next', async () => (await state()).nextIssuer === undefined);
-          expect((await state()).activeIssuer).toBe(first);
-        } finally {
-          await cut('-D');
-        }
-        await step('renew-anchor');
-      });
-      expectNothingLost(reports, 200);
-      expect((await state()).activeIssuer).not.toBe(first);
-      const events = await kubectl(['get', 'events.events.k8s.io', '-n', 'default', '-o', 'json']);
-      expect(events).toContain('RotationHeld');
-    });
-  });
+  }, 600_000);
 });
