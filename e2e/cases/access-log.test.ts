@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   apply,
   clientPod,
   eventually,
+  fileNamespace,
   kubectl,
   podState,
   runLoad,
@@ -12,7 +13,7 @@ import {
   waitRollout,
 } from '../harness/index.ts';
 
-const namespace = `access-log-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('access-log');
 const COUNT = 60;
 let runs = 0;
 
@@ -59,21 +60,12 @@ async function logged(what: string): Promise<readonly string[]> {
 
 beforeAll(async () => {
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     service(namespace, 'web'),
     ...serverApp({ namespace, name: 'web' }),
     ...clientPod({ namespace, name: 'client', serviceAccount: 'client' }),
   );
   await Promise.all(['web', 'client'].map(app => waitRollout(namespace, app)));
   await waitAnswered(namespace, 'client');
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 describe('the access log', () => {

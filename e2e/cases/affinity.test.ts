@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import {
   apply,
   clientPod,
   deleteObject,
   eventually,
   evidence,
+  fileNamespace,
   kubectl,
   type KubernetesObject,
   type LoadReport,
@@ -17,7 +18,7 @@ import {
   waitRollout,
 } from '../harness/index.ts';
 
-const namespace = `affinity-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('affinity');
 const servers = ['web-0', 'web-1', 'web-2', 'web-3'];
 const clients = ['client', 'second'];
 
@@ -63,11 +64,6 @@ async function scale(server: string, replicas: number): Promise<void> {
 
 beforeAll(async () => {
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     sticky,
     service(namespace, 'spread', { tier: 'web' }),
     ...servers.flatMap(name => serverApp({ namespace, name, labels: { tier: 'web' } })),
@@ -75,10 +71,6 @@ beforeAll(async () => {
   );
   await Promise.all([...servers, ...clients].map(app => waitRollout(namespace, app)));
   for (const client of clients) await waitAnswered(namespace, client);
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 it('sessionAffinity ClientIP keeps the requests and the connections of bytes of a pod to one endpoint of each port, as long as it is there', async () => {

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   apply,
   clientPod,
   countOf,
   eventually,
   evidence,
-  kubectl,
+  fileNamespace,
   type LoadReport,
   type LoadSpec,
   podIp,
@@ -21,7 +21,7 @@ import {
   weftMetrics,
 } from '../harness/index.ts';
 
-const namespace = `ejection-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('ejection');
 const servers = ['web-0', 'web-1', 'web-2', 'web-3'];
 const http = { protocol: 'http1', target: 'http://web/', concurrency: 8 } as const;
 const grpc = { protocol: 'grpc', target: 'web:9090', concurrency: 8 } as const;
@@ -58,21 +58,12 @@ async function healed(): Promise<void> {
 
 beforeAll(async () => {
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     service(namespace, 'web', { tier: 'web' }),
     ...servers.flatMap(name => serverApp({ namespace, name, labels: { tier: 'web' } })),
     ...clientPod({ namespace, name: 'client' }),
   );
   await Promise.all([...servers, 'client'].map(app => waitRollout(namespace, app)));
   await waitAnswered(namespace, 'client');
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 describe('an endpoint that asks for a pause', () => {

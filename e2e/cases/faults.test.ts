@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   apply,
   applyError,
@@ -6,6 +6,7 @@ import {
   countOf,
   eventually,
   evidence,
+  fileNamespace,
   kubectl,
   type LoadReport,
   putPolicy,
@@ -17,7 +18,7 @@ import {
   waitRollout,
 } from '../harness/index.ts';
 
-const namespace = `faults-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('faults');
 /** What the fault answers, so that nothing else is taken for it. */
 const FAULT = '418';
 
@@ -42,21 +43,12 @@ const put = async (...faults: readonly object[]): Promise<void> => await putPoli
 
 beforeAll(async () => {
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     service(namespace, 'web'),
     ...serverApp({ namespace, name: 'web' }),
     ...['client', 'other'].flatMap(name => clientPod({ namespace, name })),
   );
   await Promise.all(['web', 'client', 'other'].map(app => waitRollout(namespace, app)));
   await Promise.all(['client', 'other'].map(app => waitAnswered(namespace, app)));
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 describe('a fault', () => {

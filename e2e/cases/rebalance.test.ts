@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import {
   apply,
   clientPod,
   eventually,
   evidence,
+  fileNamespace,
   kubectl,
   type LoadReport,
   type RunningLoad,
@@ -15,7 +16,7 @@ import {
 } from '../harness/index.ts';
 
 // A service grows from one replica to three while clients go on over the connections that they have.
-const namespace = `rebalance-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('rebalance');
 const long = { durationMs: 180_000 } as const;
 const grpc = { ...long, protocol: 'grpc', target: 'web:9090', connections: 1, rate: 100 } as const;
 const http = { ...long, protocol: 'http1', target: 'http://web/', connections: 1, concurrency: 1, rate: 50 } as const;
@@ -32,11 +33,6 @@ const backends = ({ byBackend }: LoadReport): number => Object.keys(byBackend).l
 beforeAll(async () => {
   const env = [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }];
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     service(namespace, 'web'),
     ...serverApp({ namespace, name: 'web', says: '$(POD_NAME)', args: ['--delay', '5ms'], container: { env } }),
     ...clientPod({ namespace, name: 'client' }),
@@ -44,10 +40,6 @@ beforeAll(async () => {
   );
   await Promise.all(['web', 'client', 'outsider'].map(app => waitRollout(namespace, app)));
   await Promise.all(['client', 'outsider'].map(app => waitAnswered(namespace, app)));
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 it('long-lived clients reach new replicas over the connections that they have; without a proxy, and by an open WebSocket, they do not', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   apply,
   call,
@@ -6,6 +6,7 @@ import {
   countOf,
   eventually,
   evidence,
+  fileNamespace,
   kubectl,
   type LoadReport,
   type LoadSpec,
@@ -18,7 +19,7 @@ import {
   waitRollout,
 } from '../harness/index.ts';
 
-const namespace = `timeouts-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('timeouts');
 const SLOW_MS = 5_000;
 
 interface Stats {
@@ -42,11 +43,6 @@ const milliseconds = ({ p50Us, maxUs }: LoadReport): { p50: number; max: number 
 /** `web` is a slow server and a quick one, `slow` the slow one alone. */
 beforeAll(async () => {
   await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-    },
     service(namespace, 'web', { tier: 'web' }),
     service(namespace, 'slow'),
     ...['slow', 'quick'].flatMap(name => serverApp({ namespace, name, labels: { tier: 'web' } })),
@@ -56,10 +52,6 @@ beforeAll(async () => {
   await waitAnswered(namespace, 'client');
   await waitAnswered(namespace, 'client', 'http://slow/');
   await tell(namespace, 'slow', `/slow/${SLOW_MS}`);
-});
-
-afterAll(async () => {
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 describe('timeouts', () => {

@@ -5,6 +5,7 @@ import {
   countOf,
   eventually,
   evidence,
+  fileNamespace,
   kubectl,
   type LoadReport,
   podIp,
@@ -19,7 +20,7 @@ import {
 
 // The node is one machine, so the zones are made: the node gets a label, which is the zone of the client, and the Service has no selector but an
 // EndpointSlice written by hand, whose endpoints say in which zone they are. The pods are real and meshed.
-const namespace = `zones-${Math.random().toString(36).slice(2, 6)}`;
+const namespace = fileNamespace('zones');
 const label = 'topology.kubernetes.io/zone';
 const near = ['near-1', 'near-2'];
 const far = ['far-1', 'far-2'];
@@ -48,11 +49,6 @@ async function keepsToItsZone(what: string): Promise<void> {
 beforeAll(async () => {
   node = (await kubectl(['get', 'nodes', '-o', 'name'])).trim();
   await kubectl(['label', node, '--overwrite', `${label}=zone-a`]);
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
-  });
   const args = ['--delay', '20ms', '--workers', '1'];
   const apps = [...near, ...far];
   await apply(
@@ -81,7 +77,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await kubectl(['label', node, `${label}-`]);
-  await kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']);
 });
 
 describe('a preference for the zone of the caller', () => {

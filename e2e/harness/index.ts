@@ -21,7 +21,7 @@ export {
   waitAnswered,
 } from './load.ts';
 export { countingSent, type Metric, type Sent, sumOf, weftMetrics } from './metrics.ts';
-export { type CaseNamespace, withNamespace } from './namespace.ts';
+export { type CaseNamespace, fileNamespace, withNamespace } from './namespace.ts';
 export {
   apply,
   applyError,

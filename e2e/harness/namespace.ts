@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
 import { nodeExec } from '../cluster/index.ts';
 import { apply, clusterName, kubectl } from './node.ts';
 
@@ -10,6 +11,41 @@ export interface CaseNamespace {
 const kept = process.env['WEFT_E2E_KEEP'] !== undefined;
 const dumps = resolve(import.meta.dirname, '../../.cluster', clusterName, 'dumps');
 
+interface NamespaceOptions {
+  readonly meshed?: boolean;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+function uniqueName(title: string): string {
+  const words = title
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 40)
+    .replace(/^-|-$/g, '');
+  return `${words}-${Math.random().toString(36).slice(2, 6)}`;
+}
+
+async function create(name: string, { meshed, annotations, labels }: NamespaceOptions = {}): Promise<void> {
+  await apply({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {
+      name,
+      labels: { 'weft.dev/test': 'true', ...labels },
+      annotations: { ...(meshed === false ? {} : { 'weft.dev/inject': 'enabled' }), ...annotations },
+    },
+  });
+}
+
+/** A meshed namespace for all cases of a file: made before the first of its own hooks, gone after its last case. Call it once, at the top of the file. */
+export function fileNamespace(title: string): string {
+  const name = uniqueName(title);
+  beforeAll(async () => await create(name));
+  afterAll(async () => await kubectl(['delete', 'namespace', name, '--wait=false', '--ignore-not-found']));
+  return name;
+}
+
 /**
  * Gives a case a namespace of its own, meshed unless told otherwise. When the case fails, pods, events, logs and what each proxy holds are
  * written beside the cluster's logs. WEFT_E2E_KEEP keeps the namespace of a failed case.
@@ -17,26 +53,10 @@ const dumps = resolve(import.meta.dirname, '../../.cluster', clusterName, 'dumps
 export async function withNamespace<T>(
   title: string,
   body: (namespace: CaseNamespace) => Promise<T>,
-  options: {
-    meshed?: boolean;
-    annotations?: Readonly<Record<string, string>>;
-    labels?: Readonly<Record<string, string>>;
-  } = {},
+  options: NamespaceOptions = {},
 ): Promise<T> {
-  const name = `${title
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 40)
-    .replace(/^-|-$/g, '')}-${Math.random().toString(36).slice(2, 6)}`;
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: {
-      name,
-      labels: { 'weft.dev/test': 'true', ...options.labels },
-      annotations: { ...(options.meshed === false ? {} : { 'weft.dev/inject': 'enabled' }), ...options.annotations },
-    },
-  });
+  const name = uniqueName(title);
+  await create(name, options);
   let failed = false;
   try {
     return await body({ name });

@@ -28,7 +28,7 @@ describe('the config server', () => {
     source.resources.delete(OUTBOUND);
     source.publish();
     expect(await web.message(4)).toMatchObject({ kind: 'remove', name: OUTBOUND });
-    expect(server.registry.proxies()).toMatchObject([{ podUid: 'uid-web', proxyVersion: 'test' }]);
+    expect(server.registry.proxies()).toMatchObject([{ who: { podUid: 'uid-web' }, proxyVersion: 'test' }]);
     web.close();
     await vi.waitFor(() => expect(metrics.value('weft_config_streams')).toBe(0));
   });

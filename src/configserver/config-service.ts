@@ -92,8 +92,7 @@ export function createStreamHandler(options: ConfigServiceOptions): StreamHandle
       clearTimeout(helloTimer);
       const fault = helloFault(hello);
       if (fault !== undefined) return fail('protocol', fault);
-      const { who, identity } = caller;
-      proxy = options.hub.open({ who, podUid: identity.uid, hello, transport: transportOf(call, options.ending) });
+      proxy = options.hub.open({ who: caller.who, hello, transport: transportOf(call, options.ending) });
     };
 
     call.on('data', (bytes: Buffer) => {

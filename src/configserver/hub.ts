@@ -35,7 +35,6 @@ export interface HubOptions {
 
 export interface Opening {
   readonly who: Who;
-  readonly podUid: string;
   readonly hello: Hello;
   readonly transport: Transport;
 }
@@ -116,8 +115,8 @@ export function createHub(options: HubOptions): Hub {
     registry.touch(proxy);
   }
 
-  function open({ who, podUid, hello, transport }: Opening): ProxyRecord {
-    const proxy = newProxyRecord({ who, podUid, proxyVersion: hello.proxyVersion, transport, nowMs: nowMs() });
+  function open({ who, hello, transport }: Opening): ProxyRecord {
+    const proxy = newProxyRecord({ who, proxyVersion: hello.proxyVersion, transport, nowMs: nowMs() });
     metrics.streams(1);
     const former = registry.put(proxy);
     if (former !== undefined) {

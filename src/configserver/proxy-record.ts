@@ -19,7 +19,6 @@ export interface Transport {
 
 export interface ProxyRecord {
   who: Who;
-  readonly podUid: string;
   readonly proxyVersion: string;
   readonly connectedAtMs: number;
   lastHeardMs: number;
@@ -45,7 +44,6 @@ export interface Unanswered {
 
 export interface NewProxy {
   readonly who: Who;
-  readonly podUid: string;
   readonly proxyVersion: string;
   readonly transport: Transport;
   readonly nowMs: number;
@@ -54,7 +52,6 @@ export interface NewProxy {
 export function newProxyRecord(proxy: NewProxy): ProxyRecord {
   return {
     who: proxy.who,
-    podUid: proxy.podUid,
     proxyVersion: proxy.proxyVersion,
     connectedAtMs: proxy.nowMs,
     lastHeardMs: proxy.nowMs,

@@ -1,13 +1,18 @@
 // All proxies by pod, and what they hold of an object: what this replica tells the others, and its own part of what status and operator API read.
 import { type ObjectKey, compareText, sortedUnique } from '../kernel/index.ts';
-import type { Holding, OwnProxies, ProxyState, Sighting, Unsubscribe } from '../model/index.ts';
+import {
+  type Holding,
+  type OwnProxies,
+  type ProxyState,
+  SILENT_AFTER_MS,
+  type Sighting,
+  type Unsubscribe,
+} from '../model/index.ts';
 import type { Clock } from '../runtime/index.ts';
 import type { ProxyRecord } from './proxy-record.ts';
 import { type Slot, REMOVED, isSettled } from './slot.ts';
 import type { Topics } from './topics.ts';
 
-/** A proxy that owes an answer for longer is named and blocks nothing. */
-const SILENT_AFTER_MS = 30_000;
 /** A proxy that is gone for longer is forgotten even though its pod exists: it may have found another replica. */
 const FORGET_AFTER_MS = 600_000;
 
@@ -141,10 +146,10 @@ function sightingOf({ transport, connectedAtMs }: ProxyRecord): Sighting {
 }
 
 function stateOf(proxy: ProxyRecord, nowMs: number): ProxyState {
-  const { who, podUid, proxyVersion, lastHeardMs, leaf } = proxy;
+  const { who, proxyVersion, lastHeardMs, leaf } = proxy;
   const silent = isSilent(proxy, nowMs);
   const resources = [...proxy.slots.values()].map(heldOf).toSorted((left, right) => compareText(left.name, right.name));
-  return { ...sightingOf(proxy), who, podUid, proxyVersion, lastHeardMs, silent, resources, leaf };
+  return { ...sightingOf(proxy), who, proxyVersion, lastHeardMs, silent, resources, leaf };
 }
 
 function heldOf(slot: Slot): ProxyState['resources'][number] {

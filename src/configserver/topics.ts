@@ -1,7 +1,7 @@
 // A topic is a resource as one view (or, for `workload`, one pod) sees it, with the slots of all streams that want it. The source is asked once
 // per topic and publish, however many streams share the view.
 import type { ObjectKey } from '../kernel/index.ts';
-import { type ConfigSource, type Resource, type Who, viewKey } from '../model/index.ts';
+import { type ConfigSource, createOriginIndex, type Resource, type Who, viewKey } from '../model/index.ts';
 import type { Slot } from './slot.ts';
 
 export interface Topic {
@@ -30,33 +30,16 @@ export interface Topics {
 
 export function createTopics(source: Pick<ConfigSource, 'resource' | 'changed'>): Topics {
   const topics = new Map<string, Topic>();
-  const byObject = new Map<ObjectKey, Set<Topic>>();
-
-  function unlink(topic: Topic): void {
-    for (const { key } of topic.resource?.derivedFrom ?? []) {
-      const linked = byObject.get(key);
-      linked?.delete(topic);
-      if (linked?.size === 0) byObject.delete(key);
-    }
-  }
-
-  function link(topic: Topic): void {
-    for (const { key } of topic.resource?.derivedFrom ?? []) {
-      const linked = byObject.get(key);
-      if (linked === undefined) byObject.set(key, new Set([topic]));
-      else linked.add(topic);
-    }
-  }
+  const byObject = createOriginIndex<Topic>();
 
   function update(topic: Topic): boolean {
     const resource = source.resource(topic.who, topic.name);
     if (resource === topic.resource) return false;
     const changed = resource?.version !== topic.resource?.version;
     // Origins may change under an equal version, for they are no part of it.
-    unlink(topic);
+    byObject.move(topic, topic.resource, resource);
     if (changed) topic.previous = topic.resource;
     topic.resource = resource;
-    link(topic);
     return changed;
   }
 
@@ -75,7 +58,7 @@ export function createTopics(source: Pick<ConfigSource, 'resource' | 'changed'>)
     leave: (topic, slot) => {
       topic.slots.delete(slot);
       if (topic.slots.size > 0) return;
-      unlink(topic);
+      byObject.move(topic, topic.resource, undefined);
       topics.delete(topic.key);
     },
     refresh: () => {
@@ -84,7 +67,7 @@ export function createTopics(source: Pick<ConfigSource, 'resource' | 'changed'>)
         if (source.changed(topic.who, topic.name) && update(topic)) stale.push(topic);
       return stale;
     },
-    derivedFrom: key => byObject.get(key) ?? [],
+    derivedFrom: key => byObject.of(key),
     get size() {
       return topics.size;
     },

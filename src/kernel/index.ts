@@ -18,6 +18,7 @@ export {
   meshConfigKey,
   nameOf,
   namespaceKey,
+  namespacedName,
   nodeKey,
   objectKey,
   parseObjectKey,

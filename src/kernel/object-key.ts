@@ -40,6 +40,12 @@ export function displayName(object: ObjectName): string {
     : `${object.kind} ${object.namespace}/${object.name}`;
 }
 
+/** `namespace/name`: for people, where the kind goes without saying. */
+export function namespacedName(key: ObjectKey): string {
+  const { namespace, name } = nameOf(key);
+  return `${namespace}/${name}`;
+}
+
 export function podKey(namespace: string, name: string): ObjectKey {
   return objectKey({ group: '', kind: 'Pod', namespace, name });
 }

@@ -9,6 +9,7 @@ export { createLeadership, type Leadership, type LeaseOptions } from './lease.ts
 export { OperatorBase, type OperatorBaseOptions, type WatchOptions } from './operator-base.ts';
 export type { PolicyRule } from './policy-rule.ts';
 export { identityOf, isRecord, type RawMeta, type RawObject, wholeObject } from './raw-object.ts';
+export { CERTIFICATES, SECRETS } from './known-types.ts';
 export { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
 export { createStatusWriter, type StatusOutcome, type StatusWrite, type StatusWriter } from './status.ts';
 export type { Change, Store } from './store.ts';

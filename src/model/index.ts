@@ -4,9 +4,10 @@
  */
 export type { Condition, ConditionPlan, StatusPlan } from './condition.ts';
 export { DECODERS, type Decoder, snapshotOf } from './decode/index.ts';
-export { countHoldings } from './holdings.ts';
+export { countHoldings, SILENT_AFTER_MS } from './holdings.ts';
 export { WATCHED_KINDS, type WatchedKind } from './kinds.ts';
 export type { LabelExpression, LabelSelector, Labels, ObjectMeta } from './meta.ts';
+export { createOriginIndex } from './origin-index.ts';
 export type * from './ports.ts';
 export type * from './resources.ts';
 export { selectorMatches } from './selector.ts';

@@ -77,7 +77,6 @@ export interface Sighting {
 
 export interface ProxyState extends Sighting {
   readonly who: Who;
-  readonly podUid: string;
   readonly proxyVersion: string;
   readonly lastHeardMs: number;
   /** It owes an answer for 30 s, or its stream ended so long ago. A stream on which nothing was to be said is not silent: pings keep it honest. */

@@ -182,7 +182,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   });
   registry.onChange(() => {
     // Only a rotation under way depends on what proxies say.
-    const waiting = [...stores.meshConfigs.snapshot().values()].some(({ identity: { phase } }) => phase !== 'Stable');
+    const meshes = [...stores.meshConfigs.snapshot().values()];
+    const waiting = meshes.some(({ identity: { phase } }) => phase === 'Trusting' || phase === 'Renewing');
     if (waiting) reconcilers.find(({ controller }) => controller.name === 'mesh-config')?.resync();
   });
   for (const { controller } of reconcilers)

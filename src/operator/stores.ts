@@ -1,10 +1,12 @@
 // Everything that the operator watches, as informers with their stores.
 import type { ObjectKey } from '../kernel/index.ts';
 import {
+  CERTIFICATES,
   type Informer,
   mergedStore,
   type OperatorBaseOptions,
   OperatorBase,
+  SECRETS,
   type Store,
   type WatchOptions,
 } from '../kube/index.ts';
@@ -68,13 +70,13 @@ export class WatchingOperator extends OperatorBase {
       meshConfigs: meshConfigs.store,
       issuerSecrets: this.watch({
         name: 'IssuerSecret',
-        type: meshConfig.SECRETS,
+        type: SECRETS,
         decode: meshConfig.decodeIssuerSecret,
         namespace,
         labelSelector: meshConfig.ISSUER_LABEL,
       }).store,
       certificates: this.watch({
-        type: meshConfig.CERTIFICATES,
+        type: CERTIFICATES,
         decode: meshConfig.decodeCertificate,
         namespace,
         labelSelector: meshConfig.ISSUER_LABEL,
@@ -94,14 +96,14 @@ export class WatchingOperator extends OperatorBase {
       webhooks: {
         secrets: this.watch({
           name: 'WebhookSecret',
-          type: meshConfig.SECRETS,
+          type: SECRETS,
           decode: webhookConfig.decodeWebhookSecret,
           namespace,
           ...only(webhookConfig.WEBHOOK_SECRET),
         }).store,
         certificates: this.watch({
           name: 'WebhookCertificate',
-          type: meshConfig.CERTIFICATES,
+          type: CERTIFICATES,
           decode: webhookConfig.decodeWebhookCertificate,
           namespace,
           ...only(webhookConfig.WEBHOOK_CERTIFICATE),

@@ -11,7 +11,7 @@ export function summarise(proxy: ProxyState, self: string): ProxySummary {
     namespace,
     pod: name,
     replica: proxy.replica === '' ? self : proxy.replica,
-    podUid: proxy.podUid,
+    podUid: proxy.who.podUid,
     mesh: proxy.who.view.mesh,
     node: proxy.who.view.node,
     zone: proxy.who.view.zone,

@@ -39,7 +39,6 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
     },
     replica: '',
     connected: true,
-    podUid: `uid-${pod}`,
     proxyVersion: '0.1.0',
     connectedAtMs: NOW_MS - 60_000,
     lastHeardMs: NOW_MS,

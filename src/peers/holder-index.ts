@@ -4,7 +4,14 @@
 // Only the replica that writes asks all the time, so the index is made when it is first asked for, and dropped when nobody has asked for a while: what
 // it has rendered for views that only other replicas serve goes with it.
 import type { ObjectKey } from '../kernel/index.ts';
-import { type ConfigSource, type HeldResource, type Resource, viewKey, type Who } from '../model/index.ts';
+import {
+  type ConfigSource,
+  createOriginIndex,
+  type HeldResource,
+  type Resource,
+  viewKey,
+  type Who,
+} from '../model/index.ts';
 import type { RemoteProxy } from './mirror.ts';
 
 const IDLE_MS = 60_000;
@@ -42,28 +49,15 @@ interface Topic {
 
 export function createHolderIndex({ source, proxies, nowMs }: HolderIndexOptions): HolderIndex {
   const groups = new Map<string, Group>();
-  const byObject = new Map<ObjectKey, Set<Topic>>();
+  const byObject = createOriginIndex<Topic>();
   let active = false;
   let askedAtMs = 0;
-
-  function unlink(topic: Topic): void {
-    for (const { key } of topic.resource?.derivedFrom ?? []) {
-      const linked = byObject.get(key);
-      linked?.delete(topic);
-      if (linked?.size === 0) byObject.delete(key);
-    }
-  }
 
   function update(topic: Topic): void {
     const resource = source.resource(topic.group.who, topic.name);
     if (resource === topic.resource) return;
-    unlink(topic);
+    byObject.move(topic, topic.resource, resource);
     topic.resource = resource;
-    for (const { key } of resource?.derivedFrom ?? []) {
-      const linked = byObject.get(key);
-      if (linked === undefined) byObject.set(key, new Set([topic]));
-      else linked.add(topic);
-    }
   }
 
   function groupOf(who: Who, name: string): Group {
@@ -99,7 +93,7 @@ export function createHolderIndex({ source, proxies, nowMs }: HolderIndexOptions
       group.members.delete(proxy);
       topic.holders -= 1;
       if (topic.holders > 0) continue;
-      unlink(topic);
+      byObject.move(topic, topic.resource, undefined);
       group.topics.delete(name);
       if (group.topics.size === 0) groups.delete(key);
     }
@@ -137,7 +131,7 @@ export function createHolderIndex({ source, proxies, nowMs }: HolderIndexOptions
     holding: key => {
       activate();
       const found = new Map<RemoteProxy, boolean>();
-      for (const { group, name, resource } of byObject.get(key) ?? []) {
+      for (const { group, name, resource } of byObject.of(key)) {
         for (const proxy of group.members) {
           const held = heldBy(proxy, name);
           if (held === undefined || !isReady(proxy)) continue;

@@ -1,12 +1,9 @@
 // What is known of the proxies of one other replica. States: following (its stream is up; `complete` once all has been told), lost (the stream has
 // ended: what was known stays, as out of touch since then). Pure but for the clock that is handed in.
 import type { ObjectKey } from '../kernel/index.ts';
-import type { ProxyState, Sighting } from '../model/index.ts';
+import { type ProxyState, SILENT_AFTER_MS, type Sighting } from '../model/index.ts';
 import type { PeerUpdate } from '../wire/index.ts';
 import type { Interner } from './interner.ts';
-
-/** As for a proxy of our own whose stream has ended. */
-const SILENT_AFTER_MS = 30_000;
 
 export interface RemoteProxy extends ProxyState {
   /** The stream on which it was told. */

@@ -65,7 +65,6 @@ describe('replicas that follow each other', { timeout: 120_000 }, () => {
     await vi.waitFor(() => expect(pods(one)).toEqual(['p1@', 'p3@c']), WAIT);
     expect(one.peers.registry.proxies().find(({ replica }) => replica === 'c')).toMatchObject({
       who: aWho('p3'),
-      podUid: 'uid-p3',
       connected: true,
       resources: [{ ...held('workload', 'w1', 'w2'), nackReason: 'unknown protocol' }],
     });

@@ -7,7 +7,7 @@ import {
   TellerMessageSchema,
   type Update as WireUpdate,
 } from '../gen/weft/peers/v1/peers_pb.ts';
-import { err, nameOf, ok, podKey, type ObjectKey, type Result } from '../kernel/index.ts';
+import { err, namespacedName, nameOf, ok, podKey, type ObjectKey, type Result } from '../kernel/index.ts';
 import type { HeldResource, ProxyState } from '../model/index.ts';
 
 export interface PeerHello {
@@ -63,12 +63,12 @@ export function createUpdateEncoder(): UpdateEncoder {
   }
 
   return {
-    add: ({ who, podUid, proxyVersion, connectedAtMs, lastHeardMs, connected, silent, resources, leaf }) => {
-      const pod = podText(who.podKey);
-      size += PROXY_BYTES + pod.length + podUid.length + resources.length * 3 * REFERENCE_BYTES;
+    add: ({ who, proxyVersion, connectedAtMs, lastHeardMs, connected, silent, resources, leaf }) => {
+      const pod = namespacedName(who.podKey);
+      size += PROXY_BYTES + pod.length + who.podUid.length + resources.length * 3 * REFERENCE_BYTES;
       proxies.push({
         pod,
-        podUid,
+        podUid: who.podUid,
         mesh: indexOf(who.view.mesh),
         zone: indexOf(who.view.zone),
         node: indexOf(who.view.node),
@@ -97,7 +97,7 @@ export function createUpdateEncoder(): UpdateEncoder {
       });
     },
     gone: key => {
-      const pod = podText(key);
+      const pod = namespacedName(key);
       size += pod.length + REFERENCE_BYTES;
       gone.push(pod);
     },
@@ -183,7 +183,6 @@ function stateOf(proxy: WireProxy, texts: readonly string[]): Result<PeerProxy, 
       podUid: proxy.podUid,
       view: { mesh: text(mesh), namespace, zone: text(zone), node: text(node) },
     },
-    podUid: proxy.podUid,
     proxyVersion: text(proxyVersion),
     connectedAtMs: Number(proxy.connectedAtMs),
     lastHeardMs: Number(proxy.lastHeardMs),
@@ -195,11 +194,6 @@ function stateOf(proxy: WireProxy, texts: readonly string[]): Result<PeerProxy, 
         ? undefined
         : { generation: text(leaf.generation), notAfterMs: Number(leaf.notAfterMs), skewMs: Number(leaf.skewMs) },
   });
-}
-
-function podText(key: ObjectKey): string {
-  const { namespace, name } = nameOf(key);
-  return `${namespace}/${name}`;
 }
 
 function keyOf(pod: string): ObjectKey {

@@ -78,7 +78,7 @@ export function aHub(): TestHub {
       end: (error: AppError) => void ended.push(error),
     };
     const hello = { kind: 'hello' as const, proxyVersion: '1', protocol: 1, held };
-    const proxy = hub.open({ who, podUid: `uid-${pod}`, hello, transport });
+    const proxy = hub.open({ who, hello, transport });
     const mark = (message: ServerMessage): string => ({ upsert: '', remove: '-', delta: '~' })[message.kind];
     return {
       proxy,

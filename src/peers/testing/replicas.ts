@@ -24,7 +24,6 @@ export function aProxy(pod: string, changes: Partial<ProxyState> = {}): ProxySta
     who: aWho(pod),
     replica: '',
     connected: true,
-    podUid: `uid-${pod}`,
     proxyVersion: '0.1.0',
     connectedAtMs: 1_000,
     lastHeardMs: 2_000,

@@ -1,10 +1,16 @@
 // Writes what was decided. No decisions here, but for the random content of keys.
 import { issueIntermediate, type KeyedCertificate, makeCa } from '../../identity/index.ts';
 import { canonicalJson } from '../../kernel/index.ts';
-import type { RawObject, StatusOutcome, StatusWriter, Writer } from '../../kube/index.ts';
-import type { MeshDecision, SelfIssue } from './decide.ts';
 import {
   CERTIFICATES,
+  type RawObject,
+  SECRETS,
+  type StatusOutcome,
+  type StatusWriter,
+  type Writer,
+} from '../../kube/index.ts';
+import type { MeshDecision, SelfIssue } from './decide.ts';
+import {
   ISSUERS,
   ISSUER_LABEL,
   ISSUER_ROLE_LABEL,
@@ -12,7 +18,6 @@ import {
   MESH_CONFIGS,
   RENEWAL_LABEL,
   REPLACED_AT,
-  SECRETS,
 } from './facts.ts';
 import type { MeshInput } from './gather.ts';
 import { ISSUER_PREFIX } from './map.ts';

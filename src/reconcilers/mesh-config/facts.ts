@@ -1,16 +1,8 @@
 // What this reconciler keeps of the objects that it watches.
 import { err, type ObjectKey, objectKey, ok, type Problem, type Result } from '../../kernel/index.ts';
-import { identityOf, isRecord, type ResourceType } from '../../kube/index.ts';
+import { CERTIFICATES, identityOf, isRecord, type ResourceType, SECRETS } from '../../kube/index.ts';
 import { type CustomObject, DECODERS } from '../../model/index.ts';
 
-export const SECRETS: ResourceType = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
-export const CERTIFICATES: ResourceType = {
-  group: 'cert-manager.io',
-  version: 'v1',
-  plural: 'certificates',
-  kind: 'Certificate',
-  namespaced: true,
-};
 export const ISSUERS: ResourceType = {
   group: 'cert-manager.io',
   version: 'v1',

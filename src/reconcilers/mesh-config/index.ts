@@ -21,7 +21,6 @@ import { createRotationMetrics } from './metrics.ts';
 import { meshOfCertificate, meshOfMeshConfig, meshOfSecret } from './map.ts';
 
 export {
-  CERTIFICATES,
   type CertificateFacts,
   decodeCertificate,
   decodeIssuer,
@@ -33,7 +32,6 @@ export {
   type IssuerSecretFacts,
   MESH_CONFIGS,
   type MeshConfigFacts,
-  SECRETS,
 } from './facts.ts';
 export { createFeed } from './feed.ts';
 export type { MeshConfigStores } from './gather.ts';

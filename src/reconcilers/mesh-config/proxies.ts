@@ -1,7 +1,7 @@
 // What rotation needs to know of the proxies of a mesh: whether they believe in given roots, and who signed their certificates.
 import { readCertificates } from '../../identity/index.ts';
-import { nameOf, type ObjectKey, PROXY_LABEL } from '../../kernel/index.ts';
-import type { ConfigSource, PodFacts, ProxyRegistry, ProxyState, Who } from '../../model/index.ts';
+import { namespacedName } from '../../kernel/index.ts';
+import { type ConfigSource, isMeshed, type PodFacts, type ProxyRegistry, type Resource } from '../../model/index.ts';
 import type { RotatingProxy } from './rotation.ts';
 
 const TRUST = 'trust';
@@ -20,45 +20,36 @@ export function rotatingProxies(ports: RotatingProxiesPorts, mesh: string, caPem
   const wanted = readCertificates(caPem);
   const roots = wanted.ok ? wanted.value.map(({ raw }) => raw) : [];
   const states = new Map(ports.registry.proxies().map(state => [state.who.podKey, state]));
+  // Proxies that see the same share one resource.
+  const covering = new Map<Resource, boolean>();
+  const covers = (resource: Resource): boolean => {
+    const known = covering.get(resource) ?? (roots.length > 0 && roots.every(root => hasAnchor(resource, mesh, root)));
+    covering.set(resource, known);
+    return known;
+  };
   const proxies: RotatingProxy[] = [];
-  for (const { key, meta, phase } of ports.pods()) {
-    if (phase !== 'Running' || meta.labels[PROXY_LABEL] === undefined) continue;
-    const who = ports.config.view(key);
-    const isOwn = who?.view.mesh === mesh;
-    if (who === undefined || !(isOwn || believes(ports.config, who, mesh))) continue;
-    const state = states.get(key);
+  for (const pod of ports.pods()) {
+    const who = pod.phase === 'Running' && isMeshed(pod) ? ports.config.view(pod.key) : undefined;
+    if (who === undefined) continue;
+    const isOwn = who.view.mesh === mesh;
+    const trust = ports.config.resource(who, TRUST);
+    if (!isOwn && !domainsOf(trust).some(domain => domain.mesh === mesh)) continue;
+    const state = states.get(pod.key);
+    const acked =
+      state?.silent === false ? state.resources.find(({ name }) => name === TRUST)?.ackedVersion : undefined;
     proxies.push({
-      name: displayName(key),
-      trustsNewest: roots.length > 0 && state !== undefined && trusts(ports.config, state, mesh, roots),
+      name: namespacedName(pod.key),
+      trustsNewest: trust !== undefined && acked === trust.version && covers(trust),
       leaf: isOwn ? (state?.leaf?.generation ?? '') : undefined,
     });
   }
   return proxies;
 }
 
-/** Whether the pod's proxy is to believe in the roots of `mesh`: its own, or one that trusts its own and is trusted by it. */
-function believes(config: Pick<ConfigSource, 'resource'>, who: Who, mesh: string): boolean {
-  const body = config.resource(who, TRUST)?.body;
-  return body?.kind === 'trust' && body.trust.domains.some(domain => domain.mesh === mesh);
+function domainsOf(resource: Resource | undefined) {
+  return resource?.body.kind === 'trust' ? resource.body.trust.domains : [];
 }
 
-function trusts(
-  config: Pick<ConfigSource, 'resource'>,
-  { who, resources, silent }: ProxyState,
-  mesh: string,
-  roots: readonly Uint8Array[],
-): boolean {
-  const resource = silent ? undefined : config.resource(who, TRUST);
-  if (resource === undefined || resource.body.kind !== 'trust') return false;
-  const anchors = resource.body.trust.domains
-    .filter(domain => domain.mesh === mesh)
-    .flatMap(domain => domain.anchors)
-    .map(anchor => Buffer.from(anchor));
-  const compiled = roots.every(root => anchors.some(anchor => anchor.equals(root)));
-  return compiled && resources.some(({ name, ackedVersion }) => name === TRUST && ackedVersion === resource.version);
-}
-
-function displayName(key: ObjectKey): string {
-  const { namespace, name } = nameOf(key);
-  return `${namespace}/${name}`;
+function hasAnchor(resource: Resource, mesh: string, root: Buffer): boolean {
+  return domainsOf(resource).some(domain => domain.mesh === mesh && domain.anchors.some(anchor => root.equals(anchor)));
 }

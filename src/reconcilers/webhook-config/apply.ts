@@ -1,8 +1,8 @@
 // Makes what was decided and writes it: first the configurations learn of a new CA, then the servers get certificates from it.
 import { issueServerCertificate, makeCa } from '../../identity/index.ts';
-import { apiVersionOf, type RawObject, type Writer } from '../../kube/index.ts';
+import { apiVersionOf, type RawObject, SECRETS, type Writer } from '../../kube/index.ts';
 import { hooksToPatch, type Renewal } from './decide.ts';
-import { SECRETS, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, type WebhookTls } from './facts.ts';
+import { WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, type WebhookTls } from './facts.ts';
 import type { WebhookState } from './gather.ts';
 
 const DAY_MS = 86_400_000;

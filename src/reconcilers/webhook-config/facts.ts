@@ -1,20 +1,18 @@
 // The serving certificate and the webhook configurations, as this reconciler keeps them.
 import { err, type ObjectKey, objectKey, ok, type Problem, type Result } from '../../kernel/index.ts';
-import { identityOf, isRecord, type RawObject, type ResourceType, wholeObject } from '../../kube/index.ts';
+import {
+  CERTIFICATES,
+  identityOf,
+  isRecord,
+  type RawObject,
+  type ResourceType,
+  wholeObject,
+  SECRETS,
+} from '../../kube/index.ts';
 
 export const WEBHOOK_SECRET = 'weft-webhook-tls';
 export const WEBHOOK_CERTIFICATE = 'weft-webhook';
 export const WEBHOOK_CONFIGURATION = 'weft-webhooks';
-
-export const SECRETS: ResourceType = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
-
-export const CERTIFICATES: ResourceType = {
-  group: 'cert-manager.io',
-  version: 'v1',
-  plural: 'certificates',
-  kind: 'Certificate',
-  namespaced: true,
-};
 
 const admission = (kind: string, plural: string): ResourceType => ({
   group: 'admissionregistration.k8s.io',

@@ -1,8 +1,7 @@
 // The Secret and the two configurations, read from the stores in one go.
 import { objectKey } from '../../kernel/index.ts';
-import type { ResourceType, Store } from '../../kube/index.ts';
+import { CERTIFICATES, type ResourceType, type Store } from '../../kube/index.ts';
 import {
-  CERTIFICATES,
   MUTATING,
   VALIDATING,
   WEBHOOK_CERTIFICATE,

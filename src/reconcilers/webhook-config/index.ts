@@ -2,7 +2,7 @@
 // Certificate `weft-webhook`) and its CA in the caBundle of the
 // Mutating- and ValidatingWebhookConfiguration `weft-webhooks`. One key, `webhooks`. Sets no condition. The configurations themselves belong to the
 // chart. RBAC: rbac.ts. Imports L0 to L3.
-import type { WriteGate, Writer } from '../../kube/index.ts';
+import { CERTIFICATES, type WriteGate, type Writer } from '../../kube/index.ts';
 import {
   type Clock,
   type Controller,
@@ -15,7 +15,6 @@ import {
 import { apply, patchConfigurations } from './apply.ts';
 import { desiredCertificate, type WebhookIssuer } from './certificate.ts';
 import { decideRenewal, foreignCertificate, widenedBundle } from './decide.ts';
-import { CERTIFICATES } from './facts.ts';
 import { gather, type WebhookStores } from './gather.ts';
 
 export {

@@ -255,7 +255,7 @@ export const peerProxy: fc.Arbitrary<PeerProxy> = fc
       }),
     ),
   })
-  .map(({ namespace, pod, view: seen, ...rest }) => ({
+  .map(({ namespace, pod, podUid, view: seen, ...rest }) => ({
     ...rest,
-    who: { podKey: podKey(namespace, pod), podUid: rest.podUid, view: { ...seen, namespace } },
+    who: { podKey: podKey(namespace, pod), podUid, view: { ...seen, namespace } },
   }));
