@@ -121,7 +121,12 @@ const stages: readonly Stage[] = [
           check(['cargo', 'clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], 'proxy-image'),
       ]),
   },
-  { name: 'unit', what: 'pure and in-process TypeScript tests', run: () => vitest('unit') },
+  {
+    name: 'unit',
+    what: 'pure and in-process TypeScript tests',
+    // The chart is rendered by helm and by kubectl: with an empty cache each takes minutes to build, which no single test waits for.
+    run: () => all([() => check(['node', 'tools/components/build.ts', 'helm', 'kubernetes']), () => vitest('unit')]),
+  },
   { name: 'rust', what: 'the proxy workspace', run: cargoTest },
   { name: 'fuzz', what: 'hostile input to the proxy, for a bounded time', run: () => check(['node', 'tools/fuzz.ts']) },
   {

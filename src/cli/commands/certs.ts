@@ -132,12 +132,14 @@ export async function runCertsStep(
   const state = stateOf(object);
   const { name, value, said } = annotationOf(step, state, activeOf(object), now);
   const metadata = isRecord(object['metadata']) ? object['metadata'] : {};
-  const annotations = isRecord(metadata['annotations']) ? metadata['annotations'] : {};
-  // The whole map: JSON Patch adds nothing to a map that is not there.
-  await session.cluster.patch(path, [
-    { op: 'test', path: '/metadata/resourceVersion', value: metadata['resourceVersion'] },
-    { op: 'add', path: '/metadata/annotations', value: { ...annotations, [`weft.dev/${name}`]: value } },
-  ]);
+  // JSON Patch adds nothing to a map that is not there; one that has come since must not be replaced. The operator writes the status all the time, so
+  // the version of the object says nothing.
+  const annotation = { op: 'add', path: `/metadata/annotations/weft.dev~1${name}`, value } as const;
+  const map = [
+    { op: 'test', path: '/metadata/annotations', value: null },
+    { op: 'add', path: '/metadata/annotations', value: {} },
+  ] as const;
+  await session.cluster.patch(path, metadata['annotations'] === undefined ? [...map, annotation] : [annotation]);
   terminal.out(`${said}; see where it stands: weft certs\n`);
   return EXIT.ok;
 }
