@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheRoot } from './components/build.ts';
+import { type Failure, failureLines, failuresOfCargo, failuresOfVitest, type VitestReport } from './stages/failures.ts';
 
 interface Counts {
   readonly passed: number;
@@ -22,6 +23,7 @@ interface Stage {
   run(): Promise<Counts>;
 }
 
+const failures: Failure[] = [];
 const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'));
 // Outside the tree, so that a clean checkout does not compile every dependency anew; cargo itself knows what is stale.
 const cargo = { CARGO_TARGET_DIR: join(cacheRoot(), 'target', 'test'), CARGO_INCREMENTAL: '0' };
@@ -53,7 +55,8 @@ function command(
 
 /** A check that has one verdict. */
 async function check(argv: readonly string[], cwd?: string): Promise<Counts> {
-  const { code } = await command(argv, cwd === undefined ? {} : { cwd });
+  const { code, output } = await command(argv, cwd === undefined ? {} : { cwd });
+  if (code !== 0) failures.push({ test: argv.join(' '), said: output.trimEnd().split('\n').slice(-6).join('\n') });
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
 }
 
@@ -83,12 +86,17 @@ async function vitest(project: string): Promise<Counts> {
     '--outputFile.json',
     file,
   ]);
-  let report: { numPassedTests: number; numFailedTests: number; numPendingTests: number; numFailedTestSuites: number };
+  let report: VitestReport;
   try {
     report = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
+    failures.push({ test: `vitest ${project}`, said: 'wrote no report' });
     return { passed: 0, failed: 1, skipped: 0 };
   }
+  const named = failuresOfVitest(report, process.cwd());
+  failures.push(...named);
+  if (named.length === 0 && code !== 0)
+    failures.push({ test: `vitest ${project}`, said: `exit code ${code} though no test failed: see its output` });
   const failed = Math.max(report.numFailedTests, code === 0 ? 0 : 1);
   return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
 }
@@ -101,6 +109,10 @@ async function cargoTest(): Promise<Counts> {
   for (const match of output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
     counts = add(counts, { passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3]) });
   }
+  const named = failuresOfCargo(output);
+  failures.push(...named);
+  if (named.length === 0 && code !== 0)
+    failures.push({ test: 'cargo test', said: output.trimEnd().split('\n').slice(-6).join('\n') });
   return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
@@ -171,6 +183,7 @@ async function main(): Promise<void> {
     console.log(`== ${line}`);
     total = add(total, counts);
   }
+  if (failures.length > 0) console.log(`\n${failureLines(failures).join('\n')}`);
   console.log(`\n${lines.join('\n')}\n`);
   // The shape that readers of test output expect alone on the last line.
   console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);

@@ -269,8 +269,8 @@ describe('what is not looked at again', () => {
       }),
       { numRuns: 400 },
     );
-    // Of both kinds there are many.
-    expect([unseen > 500, differing > 100]).toEqual([true, true]);
+    // Both kinds occur: in 20 runs 400 to 830 were not looked at again, and 1,200 to 1,530 differed.
+    expect([unseen > 50, differing > 200]).toEqual([true, true]);
   });
 
   it('is the same for all askers of one scope', () => {
