@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 // unit: pure and in-process, seconds. api: a real kube-apiserver and etcd. cluster: the local node itself. protocols: pairs
-// of the real proxy on loopback. e2e: the mesh on a node, one file after the other
-// because all of them share its two cores.
+// of the real proxy on loopback. e2e: the mesh on a node, two files at a time, each in namespaces of its own. e2e-alone: on the same node afterwards,
+// one file after the other, because they stop parts of it, or say what happens within a stated time.
 export default defineConfig({
   test: {
     projects: [
@@ -46,10 +46,22 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['e2e/cases/**/*.test.ts'],
+          include: ['e2e/cases/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 900_000,
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          globalSetup: ['e2e/harness/global-setup.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'e2e-alone',
+          include: ['e2e/cases/alone/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
           globalSetup: ['e2e/harness/global-setup.ts'],
         },
       },

@@ -72,13 +72,13 @@ const add = (left: Counts, right: Counts): Counts => ({
   skipped: left.skipped + right.skipped,
 });
 
-async function vitest(project: string): Promise<Counts> {
+async function vitest(...projects: readonly [string, ...string[]]): Promise<Counts> {
+  const [project] = projects;
   const file = join(scratch, `${project}.json`);
   const { code } = await command([
     'vitest',
     'run',
-    '--project',
-    project,
+    ...projects.flatMap(name => ['--project', name]),
     '--reporter',
     'default',
     '--reporter',
@@ -154,7 +154,7 @@ const stages: readonly Stage[] = [
   },
   { name: 'api', what: 'a real kube-apiserver and etcd', run: () => vitest('api') },
   { name: 'cluster', what: 'the local node itself', run: () => vitest('cluster') },
-  { name: 'e2e', what: 'the mesh on a real node', run: () => vitest('e2e') },
+  { name: 'e2e', what: 'the mesh on a real node', run: () => vitest('e2e', 'e2e-alone') },
   {
     name: 'demo',
     what: 'what a newcomer types; it fails by itself when it does not show what it should',

@@ -36,5 +36,5 @@ export {
 } from './node.ts';
 export { putPolicy, tell } from './policy.ts';
 export { eventually } from './poll.ts';
-export { killInPod } from './processes.ts';
+export { killInPod, killOperator } from './processes.ts';
 export { startStranger, type Stranger } from './stranger.ts';

@@ -8,7 +8,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 /** Three replicas with 20 ms service time; each names itself by its pod's name. */
 async function threeReplicas(namespace: string): Promise<void> {

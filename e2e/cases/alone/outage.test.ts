@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { component, nodeRun } from '../cluster/index.ts';
+import { component } from '../../cluster/index.ts';
 import {
   apply,
   clusterName,
   eventually,
+  killOperator,
   kubectl,
   type LoadReport,
   runLoad,
@@ -13,7 +14,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 async function underLoad(
   namespace: string,
@@ -39,23 +40,6 @@ async function underLoad(
   });
   await fault(async (v1, v2) => await apply(trafficSplit(namespace, { 'web-v1': v1, 'web-v2': v2 })));
   return await load.stop();
-}
-
-/** Kills the operator's process on the node with SIGKILL, as an out-of-memory kill would. */
-async function killOperator(): Promise<void> {
-  const pods = JSON.parse(
-    await kubectl(['get', 'pods', '-n', 'weft-system', '-l', 'app.kubernetes.io/name=weft-operator', '-o', 'json']),
-  ) as {
-    items: { metadata: { uid: string } }[];
-  };
-  const uid = pods.items[0]?.metadata.uid;
-  if (uid === undefined) throw new Error('no operator runs');
-  // The process is found by its pod's control group, so that no other one can be hit.
-  await nodeRun(clusterName, [
-    'bash',
-    '-c',
-    `for p in /proc/[0-9]*; do if grep -q "pod${uid}" $p/cgroup 2>/dev/null && tr '\\0' ' ' < $p/cmdline | grep -q operator; then kill -9 "\${p#/proc/}"; fi; done`,
-  ]);
 }
 
 afterAll(async () => {

@@ -19,7 +19,7 @@ import {
   waitAnswered,
   waitRollout,
   weftMetrics,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 const namespace = fileNamespace('ejection');
 const servers = ['web-0', 'web-1', 'web-2', 'web-3'];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nodeExec, nodeRun } from '../cluster/index.ts';
+import { nodeExec, nodeRun } from '../../cluster/index.ts';
 import {
   apply,
   call,
@@ -14,7 +14,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 /** TCP ports of one pod that another has opened connections to, as the node's connection tracking saw them. */
 async function portsReached(from: string, to: string): Promise<number[]> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { install } from '../../tools/install.ts';
-import { component, nodeExec, nodeRun } from '../cluster/index.ts';
+import { install } from '../../../tools/install.ts';
+import { component, nodeExec, nodeRun } from '../../cluster/index.ts';
 import {
   apply,
   clusterName,
@@ -21,13 +21,13 @@ import {
   waitAnswered,
   waitRollout,
   weft,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 const namespace = `high-availability-${Math.random().toString(36).slice(2, 6)}`;
 const REPLICAS = 3;
 const OPERATOR = 'app.kubernetes.io/name=weft-operator';
 const WAIT = { deadlineMs: 180_000, everyMs: 100 };
-const chart = join(import.meta.dirname, '../../charts/weft');
+const chart = join(import.meta.dirname, '../../../charts/weft');
 let enforced: 'v1' | 'v2' = 'v1';
 
 const operators = async () => await podAddresses('weft-system', OPERATOR);

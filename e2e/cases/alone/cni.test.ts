@@ -1,9 +1,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { install } from '../../tools/install.ts';
-import { cniFolders } from '../cluster/index.ts';
-import { testappImage } from '../harness/images.ts';
+import { install } from '../../../tools/install.ts';
+import { cniFolders } from '../../cluster/index.ts';
+import { testappImage } from '../../harness/images.ts';
 import {
   type AppOptions,
   apply,
@@ -21,7 +21,7 @@ import {
   service,
   waitAnswered,
   waitRollout,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 // A namespace of Pod Security level `restricted`, whose pods are redirected by the CNI plugin of the node, beside an ordinary one; every server wants a
 // mesh identity, so that whoever gets an answer came by mutual TLS. The node is left as it was found: other cases share it.

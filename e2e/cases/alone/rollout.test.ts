@@ -11,7 +11,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 /** Restarts `app` under 500 requests per second, half HTTP/1.1 over kept connections, half gRPC. */
 async function restarted(namespace: string, app: string): Promise<LoadReport> {

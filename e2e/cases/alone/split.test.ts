@@ -11,7 +11,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 type Weights = Readonly<Record<string, number | string>>;
 

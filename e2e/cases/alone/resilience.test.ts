@@ -12,7 +12,7 @@ import {
   waitAnswered,
   waitRollout,
   withNamespace,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 /** One server behind `web` and a meshed client. */
 async function oneServer(namespace: string): Promise<void> {

@@ -16,7 +16,7 @@ import {
   tell,
   waitAnswered,
   waitRollout,
-} from '../harness/index.ts';
+} from '../../harness/index.ts';
 
 // The node is one machine, so the zones are made: the node gets a label, which is the zone of the client, and the Service has no selector but an
 // EndpointSlice written by hand, whose endpoints say in which zone they are. The pods are real and meshed.
