@@ -133,28 +133,37 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
+  // Functions of their own, because closures made in one function keep everything alive that any of them looks at: what a cache keeps must not be
+  // the former cache, or no plan is ever forgotten.
+  function changesSince(former: Plan | undefined, plan: Plan, failed: ReadonlySet<string> = new Set()): Changes {
+    if (former === undefined) return () => true;
+    const differs = compiler.changesBetween(former, plan);
+    return (who, name) => differs(who, name) || failed.has(name);
+  }
+
+  function cacheOf({ plan, generation }: Publication, former: RenderCache | undefined, keepAll: boolean): RenderCache {
+    return createRenderCache({
+      generation,
+      render: (who, name, before) => compiler.renderAgain({ plan, who, name }, before),
+      scope: (who, name) => compiler.scopeOf(plan, who, name),
+      former,
+      keepAll,
+      onError: onRenderError,
+    });
+  }
+
   function publish(): void {
     waitingSinceMs = undefined;
     const startMs = performance.now();
     const publication = take();
     if (publication === undefined) return;
-    const { plan, generation } = publication;
-    const former = { plan: current?.plan, cache };
     const size = cache?.entries.size ?? 0;
     held ??= size;
     const keepAll = size <= 2 * held + SPARE;
-    const differs = former.plan === undefined || !keepAll ? undefined : compiler.changesBetween(former.plan, plan);
-    changes = (who, name) => differs === undefined || differs(who, name) || former.cache?.failed.has(name) === true;
+    changes = keepAll ? changesSince(current?.plan, publication.plan, cache?.failed) : () => true;
     if (!keepAll) held = undefined;
     current = publication;
-    cache = createRenderCache({
-      generation,
-      render: (who, name, before) => compiler.renderAgain({ plan, who, name }, before),
-      scope: (who, name) => compiler.scopeOf(plan, who, name),
-      former: cache,
-      keepAll,
-      onError: onRenderError,
-    });
+    cache = cacheOf(publication, cache, keepAll);
     for (const severity of ['error', 'warning'] as const) {
       meters.problems.set(publication.problems.filter(problem => problem.severity === severity).length, { severity });
     }
