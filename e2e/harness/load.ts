@@ -78,7 +78,7 @@ async function http(method: string, address: string, path: string, body?: unknow
     '-sS',
     '--fail-with-body',
     '--max-time',
-    '30',
+    '45',
     '-X',
     method,
     ...data,
@@ -101,7 +101,7 @@ export async function startLoad(namespace: string, app: string, spec: LoadSpec):
           const state = await report();
           return state.running ? false : state;
         },
-        { deadlineMs: spec.durationMs + (spec.timeoutMs ?? 10_000) + 15_000, everyMs: 200 },
+        { deadlineMs: spec.durationMs + (spec.timeoutMs ?? 20_000) + 15_000, everyMs: 200 },
       ),
   };
 }

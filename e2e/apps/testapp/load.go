@@ -35,7 +35,8 @@ func (s *loadSpec) check() error {
 		}
 	}
 	if s.TimeoutMs <= 0 {
-		s.TimeoutMs = 10_000
+		// Long, because whether an answer comes is what is asked; on a machine shared with others all programs may stand still for seconds.
+		s.TimeoutMs = 20_000
 	}
 	switch {
 	case s.DurationMs <= 0 || s.DurationMs > 600_000:
