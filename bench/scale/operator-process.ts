@@ -38,6 +38,9 @@ export interface OperatorSettings {
   readonly nodeOptions: readonly string[];
 }
 
+/** What Node gives itself under the memory limit that the chart sets by default, 512 MiB; without it garbage would be counted as memory that is needed. */
+const HEAP_OF_CONTAINER = '--max-old-space-size=256';
+
 export async function startOperatorProcess(settings: OperatorSettings): Promise<OperatorProcess> {
   const [config = 0, webhook = 0, api = 0, admin = 0] = await freePorts(4);
   return await start(settings, { config, webhook, api, admin });
@@ -54,7 +57,7 @@ async function start(
     ...Object.entries(ports).map(([name, port]) => `--${name}-port=${port}`),
   ];
   const child = startChild({
-    argv: [...OPERATOR_NODE_OPTIONS, ...settings.nodeOptions, settings.script, ...flags],
+    argv: [...OPERATOR_NODE_OPTIONS, HEAP_OF_CONTAINER, ...settings.nodeOptions, settings.script, ...flags],
     cpus: settings.cpus,
     first: settings.first,
     env: { NODE_ENV: 'production' },
