@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use weft_policy::model::{EndpointSet, Workload};
 
 use crate::config::ControlConfig;
@@ -15,8 +16,11 @@ use crate::stream;
 use crate::trust::{self, Trust};
 use crate::types::{Credentials, Destination, Held, Resolution, Stats};
 
-/// How long the first connection to a new address waits for the operator's answer.
+/// How long the first connection to a new address waits for the operator's answer while there is no stream that it could come on.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
+/// How long it waits while there is one. Going on earlier would be to take an address of the mesh for an unknown one, and to send in
+/// plain what the mesh encrypts and authorises, for no other reason than that the operator is busy.
+const SLOW_ANSWER: Duration = Duration::from_secs(10);
 
 /// What the operator says, always at hand. Cheap to clone.
 #[derive(Clone)]
@@ -75,6 +79,20 @@ impl Shared {
         self.outgoing.notify_one();
     }
 
+    /// Resolves when a first answer is to be waited for no longer: no stream for a while, or too long a time. A proxy that is told to
+    /// connect to another replica is without one for a moment only, and asks there.
+    async fn patience(&self) {
+        let mut connected = self.connected.subscribe();
+        let away = async {
+            while connected.wait_for(|connected| !connected).await.is_ok() {
+                if timeout(FIRST_ANSWER, connected.wait_for(|connected| *connected)).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(SLOW_ANSWER, away).await;
+    }
+
     async fn sweep(self: Arc<Self>, every: Duration) {
         loop {
             tokio::time::sleep(every).await;
@@ -118,16 +136,17 @@ impl Control {
         self.shared().credentials.subscribe()
     }
 
-    /// Where connections to `address` go. Asked once and shared; the first caller waits for the answer for up to a second, then the
-    /// address counts as unknown until there is one.
+    /// Where connections to `address` go. Asked once and shared; the first callers wait for the answer, for up to ten seconds while the
+    /// stream is up and for one while it is not. Then the address counts as unknown until there is one.
     pub async fn outbound(&self, address: SocketAddr) -> Destination {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let mut resolution = self.shared().store().outbound(address, Instant::now());
         if matches!(*resolution.borrow(), Resolution::Pending) {
             self.shared().outgoing.notify_one();
-            let answered = resolution.wait_for(|resolution| !matches!(resolution, Resolution::Pending));
-            if tokio::time::timeout(FIRST_ANSWER, answered).await.is_err() {
-                self.shared().store().give_up(address);
+            tokio::select! {
+                biased;
+                _ = resolution.wait_for(|resolution| !matches!(resolution, Resolution::Pending)) => {}
+                () = self.shared().patience() => self.shared().store().give_up(address),
             }
         }
         Destination { resolution }

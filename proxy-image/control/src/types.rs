@@ -73,6 +73,8 @@ pub struct Stats {
     pub endpoints: usize,
     /// Destinations answered Unknown at once because the bound on subscriptions was reached with all of them in use.
     pub overflows: u64,
+    /// Destinations treated as unknown because no answer came in time.
+    pub unanswered: u64,
     /// The last failure, for people; empty when there was none.
     pub last_error: String,
 }

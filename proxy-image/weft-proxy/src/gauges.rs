@@ -21,6 +21,10 @@ static OVERFLOWS: Descriptor = Descriptor::counter(
     "control_destination_overflows_total",
     "Destinations treated as unknown because as many as a proxy may ask about were in use.",
 );
+static UNANSWERED: Descriptor = Descriptor::counter(
+    "control_destination_unanswered_total",
+    "Destinations treated as unknown because the operator did not answer in time.",
+);
 
 /// Adds `identity_*` and `control_*` to every scrape.
 pub fn collect(control: &Control, metrics: &Metrics) {
@@ -40,5 +44,6 @@ pub fn collect(control: &Control, metrics: &Metrics) {
         sampler.sample(&ACKS, &none, stats.acks);
         sampler.sample(&NACKS, &none, stats.nacks);
         sampler.sample(&OVERFLOWS, &none, stats.overflows);
+        sampler.sample(&UNANSWERED, &none, stats.unanswered);
     });
 }

@@ -112,15 +112,15 @@ impl Store {
 
     /// The wait for a first answer is over: unknown until there is one.
     pub(crate) fn give_up(&mut self, address: SocketAddr) {
-        if let Some(slot) = self.outbounds.get(&address) {
-            slot.sender.send_if_modified(|resolution| {
-                let pending = matches!(resolution, Resolution::Pending);
-                if pending {
-                    *resolution = Resolution::Unknown;
-                }
-                pending
-            });
-        }
+        let Some(slot) = self.outbounds.get(&address) else { return };
+        let given_up = slot.sender.send_if_modified(|resolution| {
+            let pending = matches!(resolution, Resolution::Pending);
+            if pending {
+                *resolution = Resolution::Unknown;
+            }
+            pending
+        });
+        self.stats.unanswered += u64::from(given_up);
     }
 
     pub(super) fn publish_if_complete(&mut self, address: SocketAddr) {

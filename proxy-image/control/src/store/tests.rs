@@ -188,11 +188,14 @@ fn an_answer_that_comes_after_giving_up_still_counts() {
     let (mut store, start) = (Store::new(LIMITS, false), Instant::now());
     let used = store.outbound(address(1), start);
     store.give_up(address(1));
+    store.give_up(address(1));
     assert!(matches!(*used.borrow(), Resolution::Unknown));
+    assert_eq!(store.stats().unanswered, 1, "one address, however many waited for it");
     apply(&mut store, address(1), &[]);
     assert!(matches!(*used.borrow(), Resolution::Known(_)));
     store.give_up(address(1));
     assert!(matches!(*used.borrow(), Resolution::Known(_)), "giving up takes nothing away");
+    assert_eq!(store.stats().unanswered, 1);
 }
 
 fn some_endpoints(count: u8) -> EndpointsChange {

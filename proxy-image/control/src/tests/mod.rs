@@ -1,6 +1,7 @@
 //! The whole crate against an operator played in this process, over loopback TCP and TLS.
 
 mod certificates;
+mod first_answer;
 mod life;
 mod operator;
 pub(crate) mod pki;

@@ -36,6 +36,7 @@ async fn everything_known_goes_on_while_the_operator_is_away_and_the_next_hello_
     let unknown = control.outbound(fresh).await.resolution;
     assert!(matches!(*unknown.borrow(), Resolution::Unknown));
     assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_eq!(control.stats().unanswered, 1);
     let started = Instant::now();
     control.outbound(fresh).await;
     assert!(started.elapsed() < Duration::from_millis(500));

@@ -1,9 +1,10 @@
 //! The estimate of one endpoint: peak EWMA of latency, requests in hand, failure rate, health.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::{Cause, Discipline, Outcome, Tuning};
-use crate::carry::Window;
+use crate::carry::{Window, nanoseconds, patience};
 use crate::model::SuccessRate;
 
 /// Share of the estimate that survives one better answer, however soon it comes.
@@ -41,6 +42,8 @@ pub struct Load {
     last_until: Cell<u64>,
     /// Until then the server itself asked for patience; no connection changes that.
     wait_until: Cell<u64>,
+    /// Of the pause that it asked for last: one draw for all that asked together, or the longest of many would be all that is left of chance.
+    wait_random: Cell<u64>,
     /// Start of slow start; None once over or never begun.
     started_at: Cell<Option<u64>>,
     /// Outcomes of the last while, for the success rate.
@@ -68,6 +71,7 @@ impl Load {
             connect_failures: Cell::new(0),
             last_until: Cell::new(0),
             wait_until: Cell::new(0),
+            wait_random: Cell::new(0),
             started_at: Cell::new(slow_start.then_some(now_ns)),
             member: Cell::new(false),
         }
@@ -213,8 +217,12 @@ impl Load {
     }
 
     /// An endpoint that asked for a pause is tried last until it is over.
-    pub(super) fn wait(&self, until_ns: u64) {
-        self.wait_until.set(self.wait_until.get().max(until_ns));
+    pub(super) fn wait(&self, asked: Duration, now_ns: u64, random: u64) {
+        if now_ns >= self.wait_until.get() {
+            self.wait_random.set(random);
+        }
+        let until = now_ns.saturating_add(nanoseconds(patience(asked, self.wait_random.get())));
+        self.wait_until.set(self.wait_until.get().max(until));
     }
 
     /// Counts the outcome; the cause, when the run of failures is long enough for ejection, or the success rate low enough.

@@ -135,9 +135,9 @@ impl<A> Node<A> {
         self.load.connect_failed(now_ns);
     }
 
-    /// The server asked for a pause (Retry-After): it is tried last until then. It works, so it is not ejected.
-    pub fn wait(&self, until_ns: u64) {
-        self.load.wait(until_ns);
+    /// The server asked for a pause (Retry-After): it is tried last until then. It works, so it is not ejected. `random` is uniform over u64.
+    pub fn wait(&self, asked: std::time::Duration, now_ns: u64, random: u64) {
+        self.load.wait(asked, now_ns, random);
     }
 
     /// A connection stands.
@@ -176,7 +176,7 @@ impl<A> Node<A> {
     }
 
     /// Neither ejected nor freshly refused.
-    fn available(&self, now_ns: u64) -> bool {
+    pub(super) fn available(&self, now_ns: u64) -> bool {
         self.load.health() == Health::Admitted && !self.load.tried_last(now_ns)
     }
 }

@@ -1,8 +1,7 @@
 //! What a resource says of how its endpoints are balanced, beside the constants of estimates.
 
-use std::time::Duration;
-
 use super::Tuning;
+use crate::carry::nanoseconds;
 use crate::model::{Algorithm, Balancing, SuccessRate};
 
 /// Share of the endpoints, per hundred, that may be ejected where nothing else is said: with more gone, the fault is not the endpoints'.
@@ -61,8 +60,4 @@ impl Tuning {
             ..self
         }
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

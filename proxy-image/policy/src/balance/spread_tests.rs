@@ -255,11 +255,32 @@ fn a_new_endpoint_is_not_eased_in_where_slow_start_is_off() {
 #[test]
 fn an_endpoint_that_asked_for_a_pause_is_tried_last_and_is_not_ejected() {
     let pool = pool(&endpoints(2), &Balancing::default());
-    pool.nodes()[0].wait(SECOND);
+    pool.nodes()[0].wait(Duration::from_secs(1), 0, 0);
     let mut random = Random(6);
     assert!((0..50).all(|_| place(&pool, &pick(&pool, SECOND - 1, random.next(), None)) == 1));
     assert_eq!(pool.ejected(), 0);
     assert!((0..50).any(|_| place(&pool, &pick(&pool, SECOND, random.next(), None)) == 0));
+}
+
+#[test]
+fn endpoints_that_asked_for_one_pause_together_come_back_one_after_the_other() {
+    let pool = pool(&endpoints(21), &Balancing::default());
+    let mut random = Random(11);
+    // Twenty are busy, and say so to each of the many requests that they have in hand.
+    for _ in 0..100 {
+        pool.nodes()[1..].iter().for_each(|node| node.wait(Duration::from_secs(4), 0, random.next()));
+    }
+    let back = |now| pool.nodes()[1..].iter().filter(|node| node.available(now)).count();
+    assert_eq!((back(4 * SECOND - 1), back(5 * SECOND)), (0, 20), "not before the time, and not long after it");
+    // Some in each quarter of the second that is added at most; the seed is fixed.
+    let moments: Vec<usize> = (16..=20).map(|quarter| back(quarter * SECOND / 4)).collect();
+    assert!(moments.is_sorted_by(|a, b| a < b), "{moments:?}");
+    // The next pause is drawn anew.
+    let again = |index: usize, random| {
+        pool.nodes()[index].wait(Duration::from_secs(4), 10 * SECOND, random);
+        pool.nodes()[index].available(14 * SECOND)
+    };
+    assert!(again(1, 0) && !again(2, u64::MAX));
 }
 
 /// Two zones of four.
@@ -360,7 +381,7 @@ fn within_a_zone_everybody_has_a_part() {
 #[test]
 fn a_pause_that_a_server_asked_for_outlives_a_new_connection_and_a_refused_one() {
     let pool = pool(&endpoints(2), &Balancing::default());
-    pool.nodes()[0].wait(10 * SECOND);
+    pool.nodes()[0].wait(Duration::from_secs(10), 0, 0);
     pool.nodes()[0].connect_failed(0);
     pool.nodes()[0].connected();
     let mut random = Random(6);

@@ -9,7 +9,7 @@ mod budget;
 mod fault;
 mod window;
 
-pub use backoff::backoff;
+pub use backoff::{backoff, patience};
 pub use breaker::{Admission, BreakerState};
 pub use budget::BudgetState;
 pub use fault::{Asked, FaultState, Injection, inject};
@@ -41,7 +41,7 @@ pub fn may_repeat(retry: &Retry, method: &str, grpc: bool) -> bool {
     retry.methods.iter().any(|allowed| allowed == method)
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -144,6 +144,14 @@ fn pauses_double_up_to_their_bound_and_leave_out_a_random_half() {
 }
 
 #[test]
+fn a_pause_that_was_asked_for_is_kept_and_lengthened_by_up_to_a_quarter() {
+    let millis = |asked, random| patience(Duration::from_millis(asked), random).as_millis();
+    assert_eq!([0, 1 << 63, u64::MAX].map(|random| millis(1_000, random)), [1_000, 1_125, 1_249]);
+    assert_eq!([0, u64::MAX].map(|random| millis(0, random)), [0, 0]);
+    assert_eq!(patience(Duration::MAX, u64::MAX), Duration::MAX);
+}
+
+#[test]
 fn only_what_is_safe_or_named_is_sent_twice() {
     let table = [
         ("GET", false, true),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use weft_policy::balance::{Node, Outcome};
 use weft_policy::model::Endpoint;
 
-use super::now_ns;
+use super::{now_ns, random};
 
 /// Whoever asks for longer is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
@@ -127,8 +127,7 @@ impl Picked {
 
     /// The server asked for a pause before the next request; believed up to a bound.
     pub fn wait(&self, pause: Duration) {
-        let pause = u64::try_from(pause.min(LONGEST_WAIT).as_nanos()).unwrap_or(u64::MAX);
-        self.node.wait(now_ns().saturating_add(pause));
+        self.node.wait(pause.min(LONGEST_WAIT), now_ns(), random());
     }
 
     /// No connection could be made: a failure, and the endpoint is tried last for a while.

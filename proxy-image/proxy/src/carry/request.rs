@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use weft_policy::RequestView;
-use weft_policy::carry::{Asked, Injection, backoff, inject, may_repeat};
+use weft_policy::carry::{Asked, Injection, backoff, inject, may_repeat, patience};
 use weft_policy::model::Timeouts;
 
 use super::{Carrier, Permit};
@@ -111,7 +111,7 @@ impl Carry {
         // Another endpoint has asked for nothing.
         let pause = match asked.filter(|_| !others) {
             Some(after) if after > retry.max_retry_after => return None,
-            Some(after) => pause.max(after),
+            Some(after) => pause.max(patience(after, random())),
             None => pause,
         };
         if !self.carrier.withdraw() {
