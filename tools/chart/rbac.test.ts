@@ -137,7 +137,7 @@ async function load(): Promise<readonly PolicyRule[]> {
   const source = join(import.meta.dirname, '../../src');
   const files = (await readdir(source, { recursive: true })).filter(path => path.endsWith('/rbac.ts'));
   const script = `const modules = await Promise.all(process.argv.slice(1).map(path => import(path)));
-    console.log(JSON.stringify(modules.flatMap(module => module.rbac)));`;
+    console.log(JSON.stringify(modules.flatMap(module => module.rbac ?? [])));`;
   const args = ['--input-type=module', '--eval', script, ...files.map(path => join(source, path))];
   return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout);
 }
