@@ -5,6 +5,7 @@
 import process from 'node:process';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createPinoLogger, createPromMetrics } from '../telemetry/index.ts';
+import { startCanaries } from './canaries.ts';
 import { startOperator } from './operator.ts';
 import { type Options, parseOptions } from './options.ts';
 
@@ -33,7 +34,8 @@ async function run(options: Options): Promise<void> {
       stopped.resolve(event);
     });
   }
-  const operator = await startOperator({
+  const start = options.controllers.has('canary') ? startCanaries : startOperator;
+  const operator = await start({
     options,
     kubeConfig: loadKubeConfig(options.kubeconfig),
     clock: { nowMs: () => Date.now() },

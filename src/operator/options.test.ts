@@ -15,7 +15,7 @@ describe('options', () => {
       shutdownMs: 20_000,
       logLevel: 'info',
     });
-    expect([...options([]).controllers]).toEqual([...PARTS]);
+    expect([...options([]).controllers]).toEqual(PARTS.filter(part => part !== 'canary'));
   });
 
   it('takes flags over the environment, and the environment over the table', () => {
@@ -30,6 +30,14 @@ describe('options', () => {
 
   it('runs the parts that are named', () => {
     expect([...options(['--controllers=status, mesh-config']).controllers]).toEqual(['status', 'mesh-config']);
+  });
+
+  it('runs canaries alone', () => {
+    expect([...options(['--controllers=canary']).controllers]).toEqual(['canary']);
+    expect(parseOptions(['--controllers=canary,status'], {})).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('canary must stand alone'),
+    });
   });
 
   it('looks at all namespaces, or at those that are named', () => {

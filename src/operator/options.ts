@@ -2,7 +2,10 @@
 import { err, ok, type Result } from '../kernel/index.ts';
 import { LOG_LEVELS, type LogLevel } from '../telemetry/index.ts';
 
-/** Parts that a process can run. `config` serves proxies; the others write to, or answer questions of, the cluster. */
+/**
+ * Parts that a process can run. `config` serves proxies; the others write to, or answer questions of, the cluster. `canary` runs in a process, and with
+ * rights, of its own, and is not among all.
+ */
 export const PARTS = [
   'config',
   'webhooks',
@@ -12,6 +15,7 @@ export const PARTS = [
   'mesh-config',
   'webhook-config',
   'unmeshed',
+  'canary',
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -35,6 +39,8 @@ export interface Options {
   readonly adminPort: number;
   readonly peersPort: number;
   readonly evictUnmeshed: boolean;
+  readonly metricsServer: string;
+  readonly canaryClass: string;
   readonly shutdownMs: number;
 }
 
@@ -80,18 +86,24 @@ function seconds(text: string): Result<number, string> {
   return /^[0-9]{1,4}$/.test(text) ? ok(Number(text) * 1000) : err('must be a whole number of seconds');
 }
 
+function metricsServer(text: string): Result<string, string> {
+  return text === '' || /^https?:\/\/[^/]+/.test(text) ? ok(text) : err('must begin with http:// or https://');
+}
+
 function yesOrNo(text: string): Result<boolean, string> {
   return text === 'true' || text === 'false' ? ok(text === 'true') : err('must be true or false');
 }
 
 function parts(text: string): Result<ReadonlySet<Part>, string> {
-  if (text === 'all') return ok(new Set(PARTS));
+  if (text === 'all') return ok(new Set(PARTS.filter(part => part !== 'canary')));
   const chosen = new Set<Part>();
   for (const word of text.split(',')) {
     const part = oneOf(PARTS)(word.trim());
     if (!part.ok) return err(`"${word}" ${part.error}, or all`);
     chosen.add(part.value);
   }
+  if (chosen.has('canary') && chosen.size > 1)
+    return err('canary must stand alone: it reads Secrets, and the other parts hold the issuer’s key');
   return ok(chosen);
 }
 
@@ -126,7 +138,7 @@ export const TABLE: Table = {
     env: 'WEFT_CONTROLLERS',
     value: 'list',
     fallback: 'all',
-    help: `Parts to run, with commas between: ${PARTS.join(', ')}; or all.`,
+    help: `Parts to run, with commas between: ${PARTS.join(', ')}; or all, which is all but canary.`,
     read: parts,
   },
   namespace: text(
@@ -214,6 +226,25 @@ export const TABLE: Table = {
     fallback: 'false',
     help: 'Evict pods that should have a proxy and have none, one at a time, where a controller makes them anew.',
     read: yesOrNo,
+  },
+  metricsServer: {
+    ...text(
+      'metrics-server',
+      'WEFT_METRICS_SERVER',
+      '',
+      'For canaries: address of the Prometheus that is asked where neither Canary nor MetricTemplate names one; empty: http://weft-operator-query.<namespace>.svc:9090.',
+    ),
+    value: 'url',
+    read: metricsServer,
+  },
+  canaryClass: {
+    ...text(
+      'canary-class',
+      'WEFT_CANARY_CLASS',
+      '',
+      'For canaries: act on those alone whose annotation weft.dev/canary-class says this; empty: on those without it.',
+    ),
+    read: anyText,
   },
   shutdownMs: {
     flag: 'shutdown-seconds',

@@ -1,6 +1,7 @@
 // All that the operator must be allowed to do: what its parts say, and what the composition root itself asks for.
 import type { PolicyRule } from '../kube/index.ts';
 import { WATCHED_KINDS } from '../model/index.ts';
+import { canaryRbac } from '../reconcilers/canary/index.ts';
 import { rbac as meshConfig } from '../reconcilers/mesh-config/index.ts';
 import { rbac as status } from '../reconcilers/status/index.ts';
 import { rbac as trustBundle } from '../reconcilers/trust-bundle/index.ts';
@@ -46,3 +47,5 @@ export const rbac: readonly PolicyRule[] = [
   ...webhookConfig,
   ...own,
 ];
+
+export { canaryRbac };

@@ -2,9 +2,10 @@
 import { meshConfig, validateSpec } from '../api/index.ts';
 import { type CompileOptions, normaliseTrafficSplit, validateObject } from '../compile/index.ts';
 import { certificatePem, operatorServerName } from '../identity/index.ts';
-import { DEFAULT_MESH, MESH_LABEL, meshConfigKey, namespaceKey } from '../kernel/index.ts';
+import { DEFAULT_MESH, MESH_LABEL, meshConfigKey, namespaceKey, WEFT_GROUP } from '../kernel/index.ts';
 import { type ApiClient, isNotFound, resourcePath } from '../kube/index.ts';
 import { DECODERS, type IssuerStore, type Snapshot, WATCHED_KINDS } from '../model/index.ts';
+import { canaryProblems } from '../reconcilers/canary/index.ts';
 import type { Labelled, WebhookServerOptions } from '../webhooks/index.ts';
 import type { Options } from './options.ts';
 import type { Stores } from './stores.ts';
@@ -71,6 +72,7 @@ export function webhookPorts({ client, stores, issuers, options, ...rest }: Webh
       return { name, spec: spec.value, trustAnchorsPem: anchors.map(certificatePem).join('') };
     },
     validateObject: ({ group, kind }, object) => {
+      if (group === WEFT_GROUP && kind === 'Canary') return canaryProblems(object);
       if (!ours.has(`${group}/${kind}`)) return [];
       return validateObject(kind, object, { snapshot: rest.snapshot(), options: rest.compileOptions() });
     },

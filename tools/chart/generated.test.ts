@@ -33,6 +33,20 @@ test('kustomize builds the CNI plugin that Helm renders when asked', async () =>
   for (const [name, object] of fromKustomize) expect(object).toEqual(fromHelm.get(name));
 });
 
+test('kustomize builds the controller of Canaries that Helm renders when asked', async () => {
+  const fromHelm = byName(manifests(await helmTemplate('--set=canary.enabled=true')).map(withoutHelm));
+  const fromKustomize = byName(await kustomize('config/canary'));
+  expect([...fromKustomize.keys()].toSorted()).toEqual([
+    'apps/v1 Deployment weft-system/weft-canary',
+    'rbac.authorization.k8s.io/v1 ClusterRole /weft-canary',
+    'rbac.authorization.k8s.io/v1 ClusterRoleBinding /weft-canary',
+    'rbac.authorization.k8s.io/v1 Role weft-system/weft-canary-lease',
+    'rbac.authorization.k8s.io/v1 RoleBinding weft-system/weft-canary-lease',
+    'v1 ServiceAccount weft-system/weft-canary',
+  ]);
+  for (const [name, object] of fromKustomize) expect(object).toEqual(fromHelm.get(name));
+});
+
 test('a value without a description is refused, and its place is named', () => {
   expect(() => readValues('a:\n  # -- Told.\n  b: 1\n  c: 2\n')).toThrow('a.c has no description');
 });

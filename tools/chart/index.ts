@@ -6,7 +6,7 @@
 import { mkdir, readFile, rm, writeFile, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { crdFiles } from './crds.ts';
-import { kustomizeCni, kustomizeCrds, kustomizeFiles, kustomizeSamples } from './kustomize.ts';
+import { kustomizeCanary, kustomizeCni, kustomizeCrds, kustomizeFiles, kustomizeSamples } from './kustomize.ts';
 import { readmeFiles } from './readme.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -45,6 +45,7 @@ const generators: readonly (() => Promise<Generated>)[] = [
   kustomizeCrds,
   kustomizeFiles,
   kustomizeCni,
+  kustomizeCanary,
   kustomizeSamples,
 ];
 

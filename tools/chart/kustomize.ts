@@ -26,15 +26,21 @@ export async function kustomizeFiles(): Promise<Generated> {
 }
 
 /** config/cni: the CNI plugin, for those who want it beside config/default. */
-export async function kustomizeCni(): Promise<Generated> {
-  const objects = manifests(await helmTemplate('--set=cni.enabled=true'))
-    .filter(({ metadata }) => metadata.name === 'weft-cni')
+export const kustomizeCni = (): Promise<Generated> => part('cni', '--set=cni.enabled=true');
+
+/** config/canary: the controller of Canaries, likewise. */
+export const kustomizeCanary = (): Promise<Generated> => part('canary', '--set=canary.enabled=true');
+
+/** What the chart has more when it is asked for one of its parts, whose objects are all named so. */
+async function part(name: string, asked: string): Promise<Generated> {
+  const objects = manifests(await helmTemplate(asked))
+    .filter(({ metadata }) => metadata.name === `weft-${name}` || metadata.name.startsWith(`weft-${name}-`))
     .map(withoutHelm);
   const files = new Map([
-    ['config/cni/cni.yaml', header + objects.map(print).join('---\n')],
-    ['config/cni/kustomization.yaml', header + print(kustomizationOf(['cni.yaml']))],
+    [`config/${name}/${name}.yaml`, header + objects.map(print).join('---\n')],
+    [`config/${name}/kustomization.yaml`, header + print(kustomizationOf([`${name}.yaml`]))],
   ]);
-  return { files, owns: ['config/cni'] };
+  return { files, owns: [`config/${name}`] };
 }
 
 /** config/crd: the definitions again, because kustomize reads no file outside of its own folder. */

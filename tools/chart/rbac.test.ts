@@ -83,6 +83,32 @@ test('in namespaces that are named nothing namespaced is granted elsewhere, but 
       });
 });
 
+test('canaries get what their part says that it needs, in a service account of their own, and only when asked for', async () => {
+  const asked = '--set=canary.enabled=true';
+  const needed = await needs('canaryRbac');
+  expect(needed('watched-namespaces').length).toBeGreaterThan(30);
+  expect(listed(await rulesOf('ClusterRole', 'weft-canary', asked))).toEqual(needed('watched-namespaces', 'cluster'));
+  expect(listed(await rulesOf('Role', 'weft-canary-lease', asked))).toEqual(needed('control-namespace'));
+  expect(await rulesOf('ClusterRole', 'weft-canary')).toEqual([]);
+  // The operator gets nothing more by it.
+  for (const kind of ['ClusterRole', 'Role'])
+    expect(await rulesOf(kind, 'weft-operator', asked)).toEqual(await rulesOf(kind, 'weft-operator'));
+  const only = `${asked},watchNamespaces={demo,shop}`;
+  const objects = await rendered(only);
+  const roles = objects.filter(({ kind, metadata }) => kind === 'Role' && metadata.name === 'weft-canary');
+  expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['demo', 'shop']);
+  for (const role of roles) expect(listed(role['rules'] as Rule[])).toEqual(needed('watched-namespaces'));
+  expect(objects.filter(({ kind, metadata }) => kind.startsWith('Cluster') && metadata.name === 'weft-canary')).toEqual(
+    [],
+  );
+});
+
+test('no Secret can be listed by canaries: each is read by its name', async () => {
+  const rules = await rulesOf('ClusterRole', 'weft-canary', '--set=canary.enabled=true');
+  expect(verbsFor(rules, '', 'secrets')).toEqual(['create', 'get', 'patch']);
+  for (const rule of rules) expect([...rule.apiGroups, ...rule.resources, ...rule.verbs]).not.toContain('*');
+});
+
 test('pods can be evicted where the installation allows it, and nowhere else', async () => {
   const mayEvict = async (...args: readonly string[]): Promise<boolean> => {
     const role = manifests(await helmTemplate(...args)).find(
@@ -125,19 +151,22 @@ test('in the whole cluster nothing but statuses, finalizers of our own kind, eve
   ]);
 });
 
-/** `rbac` of every file src/**\/rbac.ts, loaded by Node itself as the operator is: some of them reach CommonJS packages. */
-function declared(): Promise<readonly PolicyRule[]> {
-  loaded ??= load();
-  return loaded;
+type Export = 'rbac' | 'canaryRbac';
+
+/** What every file src/**\/rbac.ts exports under that name, loaded by Node itself as the operator is: some of them reach CommonJS packages. */
+function declared(name: Export): Promise<readonly PolicyRule[]> {
+  const known = loaded.get(name) ?? load(name);
+  loaded.set(name, known);
+  return known;
 }
 
-let loaded: Promise<readonly PolicyRule[]> | undefined;
+const loaded = new Map<Export, Promise<readonly PolicyRule[]>>();
 
-async function load(): Promise<readonly PolicyRule[]> {
+async function load(name: Export): Promise<readonly PolicyRule[]> {
   const source = join(import.meta.dirname, '../../src');
   const files = (await readdir(source, { recursive: true })).filter(path => path.endsWith('/rbac.ts'));
   const script = `const modules = await Promise.all(process.argv.slice(1).map(path => import(path)));
-    console.log(JSON.stringify(modules.flatMap(module => module.rbac)));`;
+    console.log(JSON.stringify(modules.flatMap(module => module.${name} ?? [])));`;
   const args = ['--input-type=module', '--eval', script, ...files.map(path => join(source, path))];
   return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout);
 }
@@ -154,8 +183,8 @@ function listed(rules: readonly Rights[]): readonly string[] {
   return [...new Set(lines)].toSorted();
 }
 
-async function needs(): Promise<(...scopes: PolicyRule['scope'][]) => readonly string[]> {
-  const rules = await declared();
+async function needs(name: Export = 'rbac'): Promise<(...scopes: PolicyRule['scope'][]) => readonly string[]> {
+  const rules = await declared(name);
   return (...scopes) => listed(rules.filter(({ scope }) => scopes.includes(scope)));
 }
 

@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { crdOf, KINDS } from '../../src/api/index.ts';
 import { REASONS } from '../../src/compile/index.ts';
 import { optionsMarkdown } from '../../src/operator/options.ts';
-import { rbac } from '../../src/operator/rbac.ts';
+import { canaryRbac, rbac } from '../../src/operator/rbac.ts';
 import { cliPage } from './cli.ts';
 import { kindPage, operatorPage, rbacPage, reasonsPage, referenceIndex } from './reference.ts';
 
@@ -27,7 +27,7 @@ export function outputs(): readonly Output[] {
     ...pages,
     { path: 'docs/reference/conditions.md', content: reasonsPage(REASONS) },
     { path: 'docs/reference/operator.md', content: operatorPage(optionsMarkdown()) },
-    { path: 'docs/reference/rights.md', content: rbacPage(rbac) },
+    { path: 'docs/reference/rights.md', content: rbacPage(rbac, canaryRbac) },
     { path: 'docs/reference/README.md', content: referenceIndex(KINDS) },
     { path: 'docs/cli.md', content: cliPage() },
   ];

@@ -90,7 +90,19 @@ export function operatorPage(options: string): string {
 }
 
 /** What the operator may do, rule by rule. */
-export function rbacPage(rules: readonly PolicyRule[]): string {
+export function rbacPage(rules: readonly PolicyRule[], canary: readonly PolicyRule[]): string {
+  return `${[
+    BANNER.replace('src/api', 'src/operator/rbac.ts and what it names'),
+    '# Rights of the operator',
+    'What the service account `weft-system/weft-operator` is granted. Each right is used, or says in the last column why it is not seen to be: a test runs the operator under exactly these rules and compares them with the audit log of the API server. Beside them stands one RoleBinding in kube-system to `extension-apiserver-authentication-reader`, for the authority of client certificates. Watched namespaces are all, unless `watchNamespaces` of the chart names them: then those rules are Roles there (and, for events of cluster-wide objects, in `default`), and of namespaces only those can be read.',
+    rbacTable(rules),
+    '# Rights of canaries',
+    'What the service account `weft-system/weft-canary` is granted, where the chart is told `canary.enabled`. It reads Secrets one by one, those that a target or a template names, and never lists them; the operator, which holds the key of the issuer, has no such right.',
+    rbacTable(canary),
+  ].join('\n\n')}\n`;
+}
+
+function rbacTable(rules: readonly PolicyRule[]): string {
   const rows = rules.map(({ scope, apiGroups, resources, resourceNames = [], verbs, unseen = '' }) => {
     const where = {
       cluster: 'cluster',
@@ -100,16 +112,11 @@ export function rbacPage(rules: readonly PolicyRule[]): string {
     const what = resources.map(resource => `\`${[resource, ...apiGroups.filter(group => group !== '')].join('.')}\``);
     return `| ${where} | ${what.join(', ')} | ${verbs.join(', ')} | ${resourceNames.map(name => `\`${name}\``).join(', ')} | ${unseen} |`;
   });
-  return `${[
-    BANNER.replace('src/api', 'src/operator/rbac.ts and what it names'),
-    '# Rights of the operator',
-    'What the service account `weft-system/weft-operator` is granted. Each right is used, or says in the last column why it is not seen to be: a test runs the operator under exactly these rules and compares them with the audit log of the API server. Beside them stands one RoleBinding in kube-system to `extension-apiserver-authentication-reader`, for the authority of client certificates. Watched namespaces are all, unless `watchNamespaces` of the chart names them: then those rules are Roles there (and, for events of cluster-wide objects, in `default`), and of namespaces only those can be read.',
-    [
-      '| where | what | verbs | only these names | granted although not asked for |',
-      '|---|---|---|---|---|',
-      ...new Set(rows),
-    ].join('\n'),
-  ].join('\n\n')}\n`;
+  return [
+    '| where | what | verbs | only these names | granted although not asked for |',
+    '|---|---|---|---|---|',
+    ...new Set(rows),
+  ].join('\n');
 }
 
 function fieldRows(path: string, schema: Schema, required: boolean): readonly string[] {

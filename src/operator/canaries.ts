@@ -1,0 +1,156 @@
+// The process that runs canaries (`--controllers=canary`): what it is made of, and the order in which it starts and stops. It serves no proxy and holds
+// no key; its service account may read Secrets, which the operator's may not.
+import { randomUUID } from 'node:crypto';
+import {
+  createApiClient,
+  createEventRecorder,
+  createLeadership,
+  createStatusWriter,
+  createWriter,
+  mergedStore,
+  OperatorBase,
+  type OperatorBaseOptions,
+  type Store,
+  type WatchOptions,
+} from '../kube/index.ts';
+import {
+  AUTOSCALERS,
+  CANARIES,
+  type CanaryFacts,
+  createCanaryReconciler,
+  decodeCanary,
+  decodeRelated,
+  DEPLOYMENTS,
+  type RelatedFacts,
+  SERVICES,
+  SPLITS,
+} from '../reconcilers/canary/index.ts';
+import { createReadiness, createShutdown, type Readiness } from '../runtime/index.ts';
+import { createAdminServer, judgeLiveness } from '../telemetry/index.ts';
+import type { OperatorOptions } from './operator.ts';
+import { VERSION } from './version.ts';
+
+export interface RunningCanaries {
+  readonly readiness: Readiness;
+  readonly adminPort: number;
+  /** Whether this replica writes. */
+  leading(): boolean;
+  /** Names of what did not stop in time. */
+  stop(reason: string): Promise<readonly string[]>;
+}
+
+const LIVENESS_MS = 300_000;
+const HOST = '::';
+
+class WatchingCanaries extends OperatorBase {
+  readonly #namespaces: readonly string[];
+  canaries: Store<CanaryFacts> | undefined;
+  related: readonly Store<RelatedFacts>[] = [];
+
+  constructor(options: OperatorBaseOptions & { readonly namespaces: readonly string[] }) {
+    super(options);
+    this.#namespaces = options.namespaces;
+  }
+
+  protected override init(): Promise<void> {
+    this.canaries = this.#store({ type: CANARIES, decode: decodeCanary });
+    this.related = [DEPLOYMENTS, SERVICES, SPLITS, AUTOSCALERS].map(type =>
+      this.#store({ type, decode: decodeRelated(type) }),
+    );
+    return Promise.resolve();
+  }
+
+  #store<T>(options: WatchOptions<T>): Store<T> {
+    if (this.#namespaces.length === 0) return this.watch(options).store;
+    return mergedStore(
+      this.#namespaces.map(
+        namespace => this.watch({ ...options, name: `${options.type.kind} ${namespace}`, namespace }).store,
+      ),
+    );
+  }
+}
+
+export async function startCanaries(input: OperatorOptions): Promise<RunningCanaries> {
+  const { options, kubeConfig, clock, log, metrics, random } = input;
+  const { namespace, podName } = options;
+  const common = { clock, log, metrics, random };
+  const readiness = createReadiness();
+  const shutdown = createShutdown({ clock, log, deadlineMs: options.shutdownMs });
+  metrics.gauge({ name: 'weft_build_info', help: 'Always 1.', labelNames: ['version'] }).set(1, { version: VERSION });
+  const syncTask = readiness.task('stores', 'first list of every kind');
+  const client = createApiClient({ kubeConfig, userAgent: `weft-canary/${VERSION}` });
+  const watching = new WatchingCanaries({
+    ...common,
+    kubeConfig,
+    client,
+    fieldManager: 'weft-canary',
+    namespaces: options.watchNamespaces,
+  });
+  const loops: { readonly name: string; readonly health: () => { readonly lastActivityMs: number } }[] = [];
+  const admin = createAdminServer({
+    metrics,
+    readiness,
+    log,
+    liveness: () => {
+      const informers = watching.informers.map(informer => ({
+        name: `informer ${informer.name}`,
+        health: () => informer.health(),
+      }));
+      const judged = [...informers, ...loops].map(({ name, health }) => ({ name, ...health() }));
+      return judgeLiveness(judged, clock, LIVENESS_MS);
+    },
+  });
+  shutdown.onStop('admin', () => admin.close());
+  const adminPort = await admin.listen(options.adminPort, HOST);
+
+  await watching.start();
+  shutdown.onStop('informers', () => {
+    watching.stop();
+    return watching.stopped();
+  });
+  const { canaries, related } = watching;
+  if (canaries === undefined) throw new Error('the stores have not been made');
+  void Promise.all(watching.informers.map(informer => informer.synced)).then(() => syncTask.finish());
+  const leadership = createLeadership({
+    ...common,
+    client,
+    namespace,
+    name: 'weft-canary',
+    identity: `${podName}_${randomUUID().slice(0, 8)}`,
+  });
+  const writing = { client, fieldManager: 'weft-canary', gate: leadership, clock, log, metrics };
+  const reconciler = createCanaryReconciler({
+    ...common,
+    client,
+    canaries,
+    related,
+    controllerClass: options.canaryClass,
+    metricsServer:
+      options.metricsServer === '' ? `http://weft-operator-query.${namespace}.svc:9090` : options.metricsServer,
+    gate: leadership,
+    writer: createWriter(writing),
+    status: createStatusWriter(writing),
+    events: createEventRecorder({ ...common, client, gate: leadership, instance: podName }),
+  });
+  leadership.onChange(leading => {
+    if (leading) reconciler.resync();
+  });
+  const { controller } = reconciler;
+  loops.push({ name: 'reconciler canary', health: () => controller.health() });
+  loops.push({ name: 'lease', health: () => leadership.health() });
+  const working = new AbortController();
+  const work = controller.run(working.signal);
+  const electing = new AbortController();
+  const election = leadership.run(electing.signal);
+  shutdown.onStop('lease', () => {
+    electing.abort();
+    return election;
+  });
+  shutdown.onStop('reconciler', async () => {
+    working.abort();
+    await work;
+    await reconciler.close();
+  });
+  log.info('canaries started', { version: VERSION, adminPort });
+  return { readiness, adminPort, leading: () => leadership.mayWrite(), stop: reason => shutdown.stop(reason) };
+}
