@@ -4,6 +4,7 @@ import { type ConnectionInjector, Server, ServerCredentials, type ServiceDefinit
 import type { Duplex } from 'node:stream';
 import type { CertifyHandler } from './identity-service.ts';
 import type { StreamHandler } from './config-service.ts';
+import type { ReportHandler } from './report-service.ts';
 import { MESSAGE_BYTES } from './message-bound.ts';
 
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -27,8 +28,19 @@ export const IDENTITY_SERVICE = {
   },
 } as const satisfies ServiceDefinition;
 
+export const TELEMETRY_SERVICE = {
+  report: {
+    path: '/weft.telemetry.v1.TelemetryService/Report',
+    requestStream: true,
+    responseStream: true,
+    ...passThrough,
+  },
+} as const satisfies ServiceDefinition;
+
 export interface GrpcOptions {
   readonly stream: StreamHandler;
+  /** Undefined: reports are not taken, and proxies that ask are told so. */
+  readonly report: ReportHandler | undefined;
   readonly certify: CertifyHandler;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -61,6 +73,9 @@ export function createGrpcServers(options: GrpcOptions): GrpcServers {
       certify: (call: Parameters<CertifyHandler>[1], answer: Parameters<CertifyHandler>[2]) =>
         options.certify(mesh, call, answer),
     });
+    const { report } = options;
+    if (report !== undefined)
+      server.addService(TELEMETRY_SERVICE, { report: (call: Parameters<ReportHandler>[1]) => report(mesh, call) });
     // Insecure only to grpc-js: what is injected is the inside of a TLS connection.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     servers.set(mesh, { server, injector });

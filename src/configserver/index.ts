@@ -6,7 +6,7 @@
  */
 import { AppError } from '../kernel/index.ts';
 import type { Certify, OwnLeaves } from '../identity/index.ts';
-import type { ConfigSource, OwnProxies, PodAuthenticator } from '../model/index.ts';
+import type { ConfigSource, OwnProxies, PodAuthenticator, ReportSink } from '../model/index.ts';
 import type { Clock, Logger, Metrics } from '../runtime/index.ts';
 import { sleep } from '../runtime/index.ts';
 import { createStreamHandler } from './config-service.ts';
@@ -15,6 +15,7 @@ import { createGrpcServers } from './grpc-server.ts';
 import { createHub } from './hub.ts';
 import { type CertifyCodec, createCertifyHandler } from './identity-service.ts';
 import { createHubMetrics } from './metrics.ts';
+import { createReportHandler, type ReportCodec } from './report-service.ts';
 import { createRegistry } from './registry.ts';
 import { createTlsListener } from './tls-listener.ts';
 import { createTopics } from './topics.ts';
@@ -26,6 +27,8 @@ export interface ConfigServerOptions {
   readonly certify: Certify;
   /** The certificate that the operator shows per mesh; read at every handshake. */
   readonly certificates: Pick<OwnLeaves, 'get'>;
+  /** Where proxies report what they count; absent: nowhere. */
+  readonly reports?: ReportSink;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -71,7 +74,7 @@ export function createConfigServer(options: ConfigServerOptions): ConfigServer {
   const log = options.log.child({ component: 'configserver' });
   const limits = { ...DEFAULTS, ...options.limits };
   const metrics = createHubMetrics(options.metrics);
-  const codec: Codec & CertifyCodec = wireCodec;
+  const codec: Codec & CertifyCodec & ReportCodec = wireCodec;
   const topics = createTopics(source);
   const registry = createRegistry({ clock, topics });
   const frames = createFrames({ codec, maxBytes: limits.frameBytes, onEncode: () => metrics.encoded() });
@@ -89,6 +92,17 @@ export function createConfigServer(options: ConfigServerOptions): ConfigServer {
       ending: { cut: peer => listener.cut(peer), graceMs: limits.endGraceMs },
     }),
     certify: createCertifyHandler({ ...callers, certify: options.certify, codec, metrics, log }),
+    report:
+      options.reports === undefined
+        ? undefined
+        : createReportHandler({
+            ...callers,
+            sink: options.reports,
+            codec,
+            metrics,
+            log,
+            maxStreams: limits.maxStreams,
+          }),
     keepaliveMs: limits.keepaliveMs,
     keepaliveTimeoutMs: limits.keepaliveTimeoutMs,
   });

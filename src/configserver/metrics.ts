@@ -15,6 +15,7 @@ export interface HubMetrics {
   encoded(): void;
   oversize(): void;
   certified(result: string): void;
+  reported(result: string): void;
 }
 
 export function createHubMetrics(metrics: Metrics): HubMetrics {
@@ -63,6 +64,12 @@ export function createHubMetrics(metrics: Metrics): HubMetrics {
     labelNames: ['result'],
     zero: [{ result: 'ok' }],
   });
+  const reports = metrics.counter({
+    name: 'weft_signals_reports_total',
+    help: 'Reports of proxies of what they counted, by result.',
+    labelNames: ['result'],
+    zero: [{ result: 'ok' }],
+  });
   return {
     streams: by => (by === 1 ? streams.inc() : streams.dec()),
     sent: (kind, frame) => {
@@ -77,5 +84,6 @@ export function createHubMetrics(metrics: Metrics): HubMetrics {
     encoded: () => encodes.inc(),
     oversize: () => oversizes.inc(),
     certified: result => certificates.inc({ result }),
+    reported: result => reports.inc({ result }),
   };
 }

@@ -4,19 +4,22 @@ import type { Endpoints, Resource } from '../model/index.ts';
 import {
   decodeCertifyRequest,
   decodeClientMessage,
+  decodeReport,
   encodeCertifyResponse,
   encodeEndpointsDelta,
   encodeRemove,
+  encodeReportAnswer,
   encodeUpsert,
   endpointsDelta,
 } from '../wire/index.ts';
 import type { Codec } from './frames.ts';
 import type { CertifyCodec } from './identity-service.ts';
+import type { ReportCodec } from './report-service.ts';
 
 /** A delta that touches more than this share of the endpoints saves too little to be worth its own encoding. */
 const MAX_DELTA_SHARE = 0.5;
 
-export const wireCodec: Codec & CertifyCodec = {
+export const wireCodec: Codec & CertifyCodec & ReportCodec = {
   upsert: encodeUpsert,
   remove: encodeRemove,
   decode: decodeClientMessage,
@@ -31,6 +34,8 @@ export const wireCodec: Codec & CertifyCodec = {
   },
   decodeCertifyRequest,
   encodeCertifyResponse,
+  decodeReport,
+  encodeReportAnswer,
 };
 
 function endpointsOf({ body }: Resource): Endpoints | undefined {

@@ -9,6 +9,7 @@ export { WATCHED_KINDS, type WatchedKind } from './kinds.ts';
 export type { LabelExpression, LabelSelector, Labels, ObjectMeta } from './meta.ts';
 export { createOriginIndex } from './origin-index.ts';
 export type * from './ports.ts';
+export type * from './report.ts';
 export type * from './resources.ts';
 export { selectorMatches } from './selector.ts';
 export type * from './snapshot.ts';

@@ -76,6 +76,7 @@ describe('the operator, with a real API server', () => {
       '--config-port=0',
       '--webhook-port=0',
       '--api-port=0',
+      '--query-port=0',
       '--admin-port=0',
       '--peers-port=0',
       `--pod-name=${podName}`,

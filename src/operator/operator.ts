@@ -6,13 +6,20 @@ import type { CompileOptions } from '../compile/index.ts';
 import { createConfigServer } from '../configserver/index.ts';
 import { createIdentity } from '../identity/index.ts';
 import { createApiClient, createLeadership, createTokenReviewer, isRecord } from '../kube/index.ts';
-import { createClientCa, createOperatorApi, createReviews, fetchMetrics } from '../operatorapi/index.ts';
+import {
+  createCallers,
+  createClientCa,
+  createOperatorApi,
+  createQueryApi,
+  createReviews,
+  fetchMetrics,
+} from '../operatorapi/index.ts';
 import { createPeers, membersOf } from '../peers/index.ts';
 import { createFeed } from '../reconcilers/mesh-config/index.ts';
 import { createPublisher } from '../reconcilers/publisher/index.ts';
 import { createServingSource } from '../reconcilers/webhook-config/index.ts';
 import { type Clock, createReadiness, createShutdown, type Logger, type Readiness, sleep } from '../runtime/index.ts';
-import { createAdminServer, judgeLiveness, type PromMetrics } from '../telemetry/index.ts';
+import { createAdminServer, createSignals, judgeLiveness, type PromMetrics } from '../telemetry/index.ts';
 import { createWebhookServer } from '../webhooks/index.ts';
 import type { Options } from './options.ts';
 import { createReconcilers } from './reconcilers.ts';
@@ -32,7 +39,7 @@ export interface OperatorOptions {
 export interface RunningOperator {
   readonly readiness: Readiness;
   /** Ports in use, for options that say 0. */
-  readonly ports: Readonly<Record<'config' | 'webhook' | 'api' | 'admin' | 'peers', number>>;
+  readonly ports: Readonly<Record<'config' | 'webhook' | 'api' | 'query' | 'admin' | 'peers', number>>;
   /** Whether this replica writes. */
   leading(): boolean;
   /** Looks at everything again, as after a change of leader. */
@@ -126,7 +133,17 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   // The first publication runs before the next turn of the event loop.
   await new Promise(setImmediate);
 
+  const signals = createSignals({
+    clock,
+    metrics,
+    own: who => {
+      const body = publisher.resource(who, 'workload')?.body;
+      return body?.kind === 'workload' ? body.workload.labels : [];
+    },
+  });
+  shutdown.onStop('signals', () => signals.close());
   const configServer = createConfigServer({
+    reports: signals.sink,
     source: publisher,
     authenticator: createTokenReviewer({ client, audience: 'weft.dev', clock, metrics }),
     certify: identity.certify,
@@ -212,7 +229,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   onServing();
   if (!controllers.has('webhooks') && !controllers.has('api')) servingTask.finish();
 
-  const ports = { config: 0, webhook: 0, api: 0, admin: adminPort, peers: 0 };
+  const ports = { config: 0, webhook: 0, api: 0, query: 0, admin: adminPort, peers: 0 };
   if (controllers.has('config')) {
     shutdown.onStop('config server', deadline => configServer.close(deadline.aborted ? 0 : options.shutdownMs / 2));
     // Closed by its own step, which drains; an aborted signal would cut.
@@ -240,13 +257,14 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   }
   if (controllers.has('api')) {
     const clientCa = createClientCa({ api: client, logger: log, refreshMs: 60_000 });
+    const reviews = createReviews({ api: client, maxOpen: 50 });
     const api = createOperatorApi({
       port: options.apiPort,
       host: HOST,
       version: VERSION,
       replica: options.podName,
       controlNamespace: namespace,
-      ...createReviews({ api: client, maxOpen: 50 }),
+      ...reviews,
       registry,
       config: publisher,
       issuers: identity.issuers,
@@ -259,6 +277,19 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
       servingCertificate: serving,
       clientCa,
     });
+    const query = createQueryApi({
+      port: options.queryPort,
+      host: HOST,
+      reader: signals.reader,
+      ...reviews,
+      identify: createCallers(options.queryAllow, () => stores.snapshot.pods.snapshot().values()),
+      clock,
+      logger: log,
+      servingCertificate: serving,
+      clientCa,
+    });
+    shutdown.onStop('query API', () => query.close());
+    ports.query = await query.listen();
     shutdown.onStop('operator API', () => {
       clientCa.close();
       return api.close();

@@ -37,6 +37,9 @@ export interface Options {
   readonly webhookIssuer: IssuerRef | undefined;
   readonly apiPort: number;
   readonly adminPort: number;
+  readonly queryPort: number;
+  /** `loopback`, or `namespace/serviceaccount`. */
+  readonly queryAllow: readonly string[];
   readonly peersPort: number;
   readonly evictUnmeshed: boolean;
   readonly metricsServer: string;
@@ -112,6 +115,15 @@ function namespaces(text: string): Result<readonly string[], string> {
   if (text.trim() === '') return ok([]);
   const bad = names.find(name => !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name));
   return bad === undefined ? ok([...new Set(names)]) : err(`"${bad}" is no name of a namespace`);
+}
+
+function callers(text: string): Result<readonly string[], string> {
+  const words = text.split(',').map(word => word.trim());
+  if (text.trim() === '') return ok([]);
+  const bad = words.find(
+    word => word !== 'loopback' && !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(word),
+  );
+  return bad === undefined ? ok([...new Set(words)]) : err(`"${bad}" is neither loopback nor namespace/serviceaccount`);
 }
 
 const text = (flag: string, env: string, fallback: string, help: string): Row<string> => ({
@@ -219,6 +231,20 @@ export const TABLE: Table = {
   apiPort: portRow('api-port', 'WEFT_API_PORT', 8090, 'HTTPS: the operator API.'),
   adminPort: portRow('admin-port', 'WEFT_ADMIN_PORT', 9990, 'HTTP: /livez, /readyz, /metrics.'),
   peersPort: portRow('peers-port', 'WEFT_PEERS_PORT', 8087, 'gRPC over TLS: what replicas tell each other.'),
+  queryPort: portRow(
+    'query-port',
+    'WEFT_QUERY_PORT',
+    8091,
+    'HTTPS, and HTTP for whom --query-allow names: golden signals by the query API of Prometheus.',
+  ),
+  queryAllow: {
+    flag: 'query-allow',
+    env: 'WEFT_QUERY_ALLOW',
+    value: 'list',
+    fallback: '',
+    help: 'Who may read all golden signals without TLS and token, with commas between: namespace/serviceaccount of pods, known by the address that they call from, or loopback. Empty is nobody.',
+    read: callers,
+  },
   evictUnmeshed: {
     flag: 'evict-unmeshed',
     env: 'WEFT_EVICT_UNMESHED',

@@ -183,7 +183,14 @@ describe('who holds the token of a pod', () => {
       });
       await addPod(namespace, name, mesh);
     }
-    const flags = ['--config-port=0', '--webhook-port=0', '--api-port=0', '--admin-port=0', '--peers-port=0'];
+    const flags = [
+      '--config-port=0',
+      '--webhook-port=0',
+      '--api-port=0',
+      '--query-port=0',
+      '--admin-port=0',
+      '--peers-port=0',
+    ];
     const parsed = parseOptions(flags, {});
     if (!parsed.ok || parsed.value.kind !== 'run') throw new Error('the options do not parse');
     operator = await startOperator({

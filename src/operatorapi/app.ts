@@ -3,18 +3,13 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ObjectAnswer, ProxiesAnswer, ProxyConfigAnswer } from '../contract/index.ts';
 import { AppError, type AppErrorCode, objectKey, podKey, type Result } from '../kernel/index.ts';
 import { access } from './access.ts';
+import { type Bindings, callerOf } from './caller.ts';
 import { certsAnswer } from './certs.ts';
 import { checkAnswer } from './check.ts';
-import { certificateUser, type PeerSocket } from './client-certificate.ts';
-import type { Access, OperatorApiPorts, User } from './ports.ts';
+import type { Access, OperatorApiPorts } from './ports.ts';
 import { configOf, summarise } from './proxies.ts';
 import { statAnswer } from './stat.ts';
 import { statusAnswer } from './status.ts';
-
-/** What the HTTP server hands over with each request. */
-export interface Bindings {
-  readonly incoming: { readonly socket: Partial<PeerSocket> };
-}
 
 type Handler<Path extends string> = (context: Context<{ Bindings: Bindings }, Path>) => unknown;
 
@@ -107,27 +102,6 @@ export function createApp(ports: OperatorApiPorts): Hono<{ Bindings: Bindings }>
     return failure(context, error);
   });
   return app;
-}
-
-async function callerOf(
-  context: Context<{ Bindings: Bindings }>,
-  ports: OperatorApiPorts,
-  signal: AbortSignal,
-): Promise<Result<User, AppError>> {
-  const [scheme, token] = (context.req.header('authorization') ?? '').split(' ');
-  if (scheme?.toLowerCase() === 'bearer' && token !== undefined && token !== '')
-    return await ports.authenticator.user(token, signal);
-  const { socket } = context.env.incoming;
-  const user = socket.getPeerCertificate === undefined ? undefined : certificateUser(socket as PeerSocket);
-  return (
-    user ?? {
-      ok: false,
-      error: new AppError(
-        'unauthenticated',
-        'say who you are: send a bearer token, or use a client certificate of the cluster',
-      ),
-    }
-  );
 }
 
 function proxyConfigAnswer(ports: OperatorApiPorts, namespace: string, pod: string): ProxyConfigAnswer {

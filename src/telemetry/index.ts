@@ -4,3 +4,5 @@ export { type AdminServer, createAdminServer } from './admin-server.ts';
 export { judgeLiveness, type Liveness, type LoopHealth } from './liveness.ts';
 export { createPinoLogger, LOG_LEVELS, type LogLevel } from './pino-logger.ts';
 export { createPromMetrics, type PromMetrics } from './prom-metrics.ts';
+export * from './promql/index.ts';
+export * from './signals/index.ts';

@@ -19,3 +19,4 @@ export {
   type TellerMessage,
   type UpdateEncoder,
 } from './peers.ts';
+export { decodeReport, decodeReportAnswer, encodeReport, encodeReportAnswer } from './report.ts';

@@ -75,7 +75,14 @@ async function createRendered(...args: string[]): Promise<void> {
 }
 
 async function start(kubeConfig: KubeConfig, ...flags: string[]): Promise<RunningOperator> {
-  const ports = ['--config-port=0', '--webhook-port=0', '--api-port=0', '--admin-port=0', '--peers-port=0'];
+  const ports = [
+    '--config-port=0',
+    '--webhook-port=0',
+    '--api-port=0',
+    '--query-port=0',
+    '--admin-port=0',
+    '--peers-port=0',
+  ];
   const parsed = parseOptions([...ports, ...flags], {});
   if (!parsed.ok || parsed.value.kind !== 'run') throw new Error('the options do not parse');
   return await startOperator({

@@ -2,7 +2,7 @@
 import type { Identity } from '../../identity/index.ts';
 import { createIdentity } from '../../identity/index.ts';
 import { type TestAuthority, aMesh, anAuthority } from '../../identity/testing.ts';
-import type { HeldResource, Who } from '../../model/index.ts';
+import type { HeldResource, ReportSink, Who } from '../../model/index.ts';
 import { silentLogger } from '../../runtime/index.ts';
 import { type RecordingMetrics, recordingMetrics } from '../../runtime/recording.ts';
 import { type ConfigServer, type ConfigServerLimits, createConfigServer } from '../index.ts';
@@ -28,6 +28,7 @@ export interface Fixture {
 export interface FixtureOptions {
   readonly limits?: Partial<ConfigServerLimits>;
   readonly pods?: readonly Who[];
+  readonly reports?: ReportSink;
 }
 
 export async function aConfigServer(options: FixtureOptions = {}): Promise<Fixture> {
@@ -55,6 +56,7 @@ export async function aConfigServer(options: FixtureOptions = {}): Promise<Fixtu
     clock,
     log: silentLogger,
     metrics,
+    ...(options.reports === undefined ? {} : { reports: options.reports }),
     limits: { podWaitMs: 300, ...options.limits },
   });
   const port = await server.listen({ host: '127.0.0.1', port: 0 }, new AbortController().signal);
