@@ -7,12 +7,16 @@ import {
   fileNamespace,
   kubectl,
   type LoadReport,
+  podIp,
+  putPolicy,
   type RunningLoad,
   serverApp,
   service,
   startLoad,
+  sumOf,
   waitAnswered,
   waitRollout,
+  weftMetrics,
 } from '../harness/index.ts';
 
 // A service grows from one replica to three while clients go on over the connections that they have.
@@ -30,8 +34,9 @@ const webSockets = {
 
 const backends = ({ byBackend }: LoadReport): number => Object.keys(byBackend).length;
 
+const env = [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }];
+
 beforeAll(async () => {
-  const env = [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }];
   await apply(
     service(namespace, 'web'),
     ...serverApp({ namespace, name: 'web', says: '$(POD_NAME)', args: ['--delay', '5ms'], container: { env } }),
@@ -80,3 +85,69 @@ it('long-lived clients reach new replicas over the connections that they have; w
     expect(backends(report), what).toBeLessThanOrEqual(most);
   }
 });
+
+/** Opens WebSockets one after the other and keeps them; adds each to `open`, and resolves with how many of them each pod has got. */
+async function openWebSockets(
+  target: string,
+  count: number,
+  open: RunningLoad[],
+): Promise<Readonly<Record<string, number>>> {
+  const got: Record<string, number> = {};
+  for (let index = 0; index < count; index++) {
+    const load = await startLoad(namespace, 'client', {
+      ...long,
+      protocol: 'websocket',
+      target: `ws://${target}/websocket`,
+      connections: 1,
+      rate: 2,
+    });
+    open.push(load);
+    const { byBackend } = await eventually('the WebSocket is answered', async () => {
+      const report = await load.report();
+      return report.answered > 0 && report;
+    });
+    for (const pod of Object.keys(byBackend)) got[pod] = (got[pod] ?? 0) + 1;
+  }
+  return got;
+}
+
+// By turns it is a matter of what was opened; by what each has in hand, of what stands.
+it.each([
+  ['PeakEWMA', { old: 0, new: 6 }],
+  ['RoundRobin', { old: 3, new: 3 }],
+] as const)(
+  'six WebSockets beside six that stand on the only replica before there were two: %s',
+  async (algorithm, want) => {
+    const name = `chat-${algorithm.toLowerCase()}`;
+    await apply(service(namespace, name), ...serverApp({ namespace, name, says: '$(POD_NAME)', container: { env } }));
+    await waitRollout(namespace, name);
+    // A new replica gets its share at once.
+    await putPolicy(namespace, name, { loadBalancing: { algorithm, slowStart: '0s' } });
+    const open: RunningLoad[] = [];
+    try {
+      const before = await openWebSockets(name, 6, open);
+      expect(Object.values(before)).toEqual([6]);
+      const [only = ''] = Object.keys(before);
+      await kubectl(['scale', `deployment/${name}`, '-n', namespace, '--replicas=2']);
+      await waitRollout(namespace, name);
+      const client = await podIp(namespace, 'client');
+      const labels = { name: `endpoints/${namespace}/${name}:80`, endpoint_state: 'ready' };
+      await eventually(
+        'the client knows both',
+        async () => sumOf(await weftMetrics(client), 'outbound_http_balancer_endpoints', labels) === 2,
+        { deadlineMs: 60_000 },
+      );
+      const after = await openWebSockets(name, 6, open);
+      const { [only]: old = 0, ...others } = after;
+      expect({ old, new: Object.values(others).reduce((sum, count) => sum + count, 0) }).toEqual(want);
+      // Those that stand stay where they are, and all go on.
+      for (const load of open) {
+        const report = await load.stop();
+        expect([report.failed, backends(report), report.connections]).toEqual([0, 1, 1]);
+      }
+      open.length = 0;
+    } finally {
+      await Promise.all(open.map(load => load.stop()));
+    }
+  },
+);
