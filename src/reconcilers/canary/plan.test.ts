@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { canary } from '../../api/index.ts';
+import { canary, CANARY_SAMPLES } from '../../api/index.ts';
 import { routeGroupSpec } from './match.ts';
 import { planOf } from './plan.ts';
 import { expand } from './query-template.ts';
@@ -121,6 +121,10 @@ describe('what cannot be done is refused, with its field and what to write inste
     expect(problems(spec({ provider: 'linkerd' }))).toEqual([]);
     expect(problems((parse(canary.example) as { spec: object }).spec)).toEqual([]);
     expect(problems(metric({ threshold: 99 }))).toEqual([]);
+  });
+
+  it.each(Object.entries(CANARY_SAMPLES))('nor is the sample %s', (_, sample) => {
+    expect(problems((parse(sample) as { spec: object }).spec)).toEqual([]);
   });
 
   it('what other meshes read is accepted with a warning', () => {
