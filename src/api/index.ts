@@ -26,6 +26,7 @@ export const KINDS: readonly KindDefinition[] = [
 
 export type { AlertProviderSpec } from './alert-provider.ts';
 export { CANARY_PHASES, type CanarySpec, type CanaryStatus } from './canary.ts';
+export { CANARY_SAMPLES } from './canary-samples.ts';
 export { FOREIGN_SERVICE_FIELDS } from './canary-service.ts';
 export { crdOf, schemaOf } from './crd.ts';
 export type { KindDefinition, KindVersion, PrinterColumn, SpecOf } from './definition.ts';

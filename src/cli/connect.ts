@@ -66,7 +66,7 @@ function clusterApi(client: ApiClient): ClusterApi {
         throw new CliError(
           EXIT.unreachable,
           thrown.message,
-          request.method === 'GET' ? BIND : 'ask an administrator for the right to patch pods (ClusterRole edit)',
+          request.method === 'GET' ? BIND : `ask an administrator for the right to patch ${pluralOf(request.path)}`,
         );
       throw new CliError(EXIT.unreachable, thrown.message, 'try again');
     }
@@ -75,6 +75,13 @@ function clusterApi(client: ApiClient): ClusterApi {
     get: async path => await ask({ method: 'GET', path }),
     patch: async (path, body) => await ask({ method: 'PATCH', path, body, contentType: 'application/json-patch+json' }),
   };
+}
+
+/** `/apis/weft.dev/v1alpha1/namespaces/demo/canaries/web` is about canaries. */
+function pluralOf(path: string): string {
+  const parts = path.split('/').slice(1);
+  const at = parts[0] === 'api' ? 2 : 3;
+  return (parts[at] === 'namespaces' ? parts[at + 2] : parts[at]) ?? 'it';
 }
 
 async function readyPods(cluster: ClusterApi): Promise<string[]> {

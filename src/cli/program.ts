@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addCanaryCommands } from './commands/canary/index.ts';
 import { type CertsStep, runCerts, runCertsStep } from './commands/certs.ts';
 import { runCheck } from './commands/check.ts';
 import { runProxyConfig } from './commands/proxy-config.ts';
@@ -133,6 +134,8 @@ export function createProgram({ version, terminal, connect, pace, finish }: Prog
       ),
     );
 
+  addCanaryCommands(program, { terminal, pace, run, seconds: anySeconds });
+
   program
     .command('version')
     .description('versions of this program and of the operator')
@@ -175,6 +178,13 @@ function count(text: string): number {
 function timeout(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 1 || value > 3_600) throw new InvalidArgumentError('Give 1 to 3600 seconds.');
+  return value;
+}
+
+function anySeconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < 0 || value > 86_400)
+    throw new InvalidArgumentError('Give 0 to 86400 whole seconds.');
   return value;
 }
 

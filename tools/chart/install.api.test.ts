@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { type ApiOnly, apiOnly, clusterDown } from '../../e2e/cluster/index.ts';
-import { KINDS } from '../../src/api/index.ts';
+import { CANARY_SAMPLES, KINDS } from '../../src/api/index.ts';
 import { ensureComponent } from '../components/build.ts';
 import { helm } from './helm.ts';
 
@@ -148,8 +148,8 @@ test('every sample is accepted, and so is what kustomize builds', async () => {
   const listed = parse(await readFile(join(root, 'config/samples/kustomization.yaml'), 'utf8')) as {
     resources: readonly string[];
   };
-  // One of every kind of ours, each in a file of its own.
-  expect(listed.resources.length).toBe(KINDS.length);
+  // One of every kind of ours, each in a file of its own, and a Canary of each strategy.
+  expect(listed.resources.length).toBe(KINDS.length + Object.keys(CANARY_SAMPLES).length);
   expect(samples.trim().split('\n')).toHaveLength(listed.resources.length);
   // cert-manager's kinds are not known here.
   const objects = (await kubectl('kustomize', join(root, 'config/default')))

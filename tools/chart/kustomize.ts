@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { KINDS } from '../../src/api/index.ts';
+import { CANARY_SAMPLES, KINDS } from '../../src/api/index.ts';
 import { helmTemplate, type Manifest, manifests } from './helm.ts';
 import type { Generated } from './index.ts';
 
@@ -53,11 +53,13 @@ export async function kustomizeCrds(): Promise<Generated> {
   return { files, owns: ['config/crd'] };
 }
 
-/** config/samples: one object of every kind, as the reference pages show it. */
+/** config/samples: one object of every kind, as the reference pages show it, and a Canary of each strategy. */
 export async function kustomizeSamples(): Promise<Generated> {
-  const names = KINDS.map(({ singular }) => `${singular}.yaml`);
-  const files = new Map(KINDS.map(({ singular, example }) => [`config/samples/${singular}.yaml`, example]));
-  files.set('config/samples/kustomization.yaml', print(kustomizationOf(names)));
+  const kinds = KINDS.map(({ singular, example }) => [`${singular}.yaml`, example] as const);
+  const canaries = Object.entries(CANARY_SAMPLES).map(([name, sample]) => [`${name}.yaml`, sample] as const);
+  const all = [...kinds, ...canaries];
+  const files = new Map(all.map(([name, content]) => [`config/samples/${name}`, content]));
+  files.set('config/samples/kustomization.yaml', print(kustomizationOf(all.map(([name]) => name))));
   return { files, owns: ['config/samples'] };
 }
 

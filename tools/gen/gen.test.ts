@@ -4,7 +4,16 @@ import { outputs } from './outputs.ts';
 
 test('the page of the command line has the help of every command', () => {
   const headings = [...cliPage().matchAll(/^## weft (.*)$/gm)].map(([, name]) => name);
-  expect(headings).toEqual(['check', 'status', 'certs', 'stat', 'proxy-config', 'upgrade-proxies', 'version']);
+  expect(headings).toEqual([
+    'check',
+    'status',
+    'certs',
+    'stat',
+    'proxy-config',
+    'upgrade-proxies',
+    'canary',
+    'version',
+  ]);
   expect(cliPage()).toContain('Exit codes:');
 });
 

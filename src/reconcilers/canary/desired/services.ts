@@ -84,8 +84,11 @@ export function apexService(subject: Subject, apex: RawObject | undefined): { ob
     const spec = { ...distribution(subject), selector, ports: portsOf(subject) };
     return { object: objectOf(SERVICES, metadata, { spec }), own: true };
   }
+  const there = records(specOf(apex)['ports']);
+  // One of another name or target is the user's; one like ours may be ours, and stays only for as long as it is said.
   const missing = portsOf(subject).filter(
-    ({ port }) => !records(specOf(apex)['ports']).some(has => has['port'] === port),
+    ({ port, name, targetPort }) =>
+      !there.some(has => has['port'] === port && (has['name'] !== name || has['targetPort'] !== targetPort)),
   );
   const metadata = {
     name: plan.apex,
