@@ -133,6 +133,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   // The first publication runs before the next turn of the event loop.
   await new Promise(setImmediate);
 
+  let members: ReturnType<typeof membersOf> = [];
   const signals = createSignals({
     clock,
     metrics,
@@ -140,6 +141,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
       const body = publisher.resource(who, 'workload')?.body;
       return body?.kind === 'workload' ? body.workload.labels : [];
     },
+    others: () => members.map(({ replica }) => replica),
   });
   shutdown.onStop('signals', () => signals.close());
   const configServer = createConfigServer({
@@ -167,7 +169,8 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   const { registry } = peers;
   const onSlices = (): void => {
     const slices = stores.snapshot.endpointSlices.snapshot().values();
-    peers.expect(membersOf(slices, { namespace, service: options.peersServiceName, self: options.podName }));
+    members = membersOf(slices, { namespace, service: options.peersServiceName, self: options.podName });
+    peers.expect(members);
   };
   stores.snapshot.endpointSlices.onChange(({ before, after }) => {
     if ([before, after].some(slice => slice?.service === options.peersServiceName)) onSlices();

@@ -19,6 +19,13 @@ use crate::handle::Shared;
 /// The stream is small and its peer trusted: small windows keep what a burst can pin in memory low.
 const WINDOW_BYTES: u32 = 256 * 1024;
 
+/// A connection whose configuration stream is up.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) channel: Channel,
+    pub(crate) config: Arc<ControlConfig>,
+}
+
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

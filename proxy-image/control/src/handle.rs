@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use weft_policy::model::{EndpointSet, Workload};
 
 use crate::config::ControlConfig;
+use crate::connect::Link;
 use crate::identity::{self, Leaf, trust_domain};
 use crate::store::{Limits, Store};
 use crate::stream;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) leaf: watch::Sender<Option<Leaf>>,
     pub(crate) trust: watch::Sender<Arc<Trust>>,
     pub(crate) connected: watch::Sender<bool>,
+    /// What else may be asked of the operator goes over this; None while the configuration stream is down.
+    pub(crate) link: watch::Sender<Option<Link>>,
     /// Something is in the outbox.
     pub(crate) outgoing: Notify,
 }
@@ -52,6 +55,7 @@ impl Shared {
             leaf: watch::Sender::new(None),
             trust: watch::Sender::new(Arc::new(trust)),
             connected: watch::Sender::new(false),
+            link: watch::Sender::new(None),
             outgoing: Notify::new(),
         })
     }

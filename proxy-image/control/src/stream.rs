@@ -13,7 +13,7 @@ use tonic::Request;
 use crate::apply::apply;
 use crate::backoff::{Backoff, jitter};
 use crate::config::ControlConfig;
-use crate::connect::{bearer, connect};
+use crate::connect::{Link, bearer, connect};
 use crate::error::ControlError;
 use crate::handle::Shared;
 use crate::store::Outbox;
@@ -25,7 +25,7 @@ use crate::wire::config::{Ack, ClientMessage, HeldResource, Hello, Nack, Subscri
 /// Revision of the protocol that this proxy speaks.
 const PROTOCOL: u32 = 1;
 /// Bound on one message of the operator.
-const MESSAGE_BYTES: usize = 8 << 20;
+pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 /// Names in one subscribe or unsubscribe.
 const NAMES: usize = 1_000;
 
@@ -38,6 +38,7 @@ pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
             Ok(never) => match never {},
             Err(error) => error,
         };
+        shared.link.send_replace(None);
         shared.connected.send_if_modified(|connected| std::mem::replace(connected, false));
         if started.elapsed() >= config.timeouts.settled {
             backoff.reset();
@@ -53,8 +54,9 @@ pub(crate) async fn run(shared: Arc<Shared>, config: Arc<ControlConfig>) {
     }
 }
 
-async fn serve(shared: &Shared, config: &ControlConfig) -> Result<std::convert::Infallible, ControlError> {
+async fn serve(shared: &Shared, config: &Arc<ControlConfig>) -> Result<std::convert::Infallible, ControlError> {
     let channel = connect(shared, config).await?;
+    let link = Link { channel: channel.clone(), config: Arc::clone(config) };
     let mut client = ConfigServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
     let (sender, receiver) = mpsc::channel(16);
     let mut request = Request::new(ReceiverStream::new(receiver));
@@ -72,6 +74,7 @@ async fn serve(shared: &Shared, config: &ControlConfig) -> Result<std::convert::
         let mut messages = client.stream(request).await?.into_inner();
         shared.store().stats.streams += 1;
         shared.connected.send_replace(true);
+        shared.link.send_replace(Some(link));
         tracing::info!(peer = %config.address, "configuration stream established");
         while let Some(message) = messages.message().await? {
             apply(shared, message);

@@ -14,7 +14,7 @@ use weft_control::{Control, ControlConfig, ControlSetter, Timeouts, TrustSource}
 use weft_proxy_core::config::{Config, ControlEnvironment};
 use weft_proxy_core::context::Proxy;
 use weft_proxy_core::exchange::Direction;
-use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics};
+use weft_proxy_core::metrics::{BuildInfo, Limits, Metrics, Report};
 use weft_proxy_core::{admin, buffer, serve};
 
 use crate::{application, fixed, gauges, logging};
@@ -59,6 +59,7 @@ async fn serve_all(config: Config, level: logging::Level) -> anyhow::Result<()> 
         spawn_local(serve::accept(Rc::clone(&proxy), listener, Direction::Outbound));
     }
     spawn_local(housekeeping(Rc::clone(&proxy)));
+    spawn_local(tell(Rc::clone(&proxy)));
     tracing::info!(proxy.version = VERSION, "proxy started");
     tokio::select! {
         signal = wait_for_signal() => signal?,
@@ -98,6 +99,11 @@ async fn housekeeping(proxy: Rc<Proxy>) {
         proxy.sweep();
         proxy.balancers.sweep();
     }
+}
+
+/// The operator is told what is counted.
+async fn tell(proxy: Rc<Proxy>) {
+    match proxy.control.report(Report::new(&proxy.metrics)).await {}
 }
 
 /// Only where the proxy is an ordinary container: nobody else would end it, and the pod of a job would never be done.

@@ -54,9 +54,13 @@ interface Setup {
 }
 
 async function start(
-  options: { readonly allow?: readonly string[]; readonly may?: (access: Access) => boolean } = {},
+  options: {
+    readonly allow?: readonly string[];
+    readonly may?: (access: Access) => boolean;
+    readonly others?: readonly string[];
+  } = {},
 ): Promise<Setup> {
-  const { allow = [], may = () => true } = options;
+  const { allow = [], may = () => true, others = [] } = options;
   const asked: Access[] = [];
   const { snapshot } = snapshotOf([aPod('flagger', { ip: '127.0.0.2' })]);
   const api = createQueryApi({
@@ -64,7 +68,7 @@ async function start(
     host: '127.0.0.1',
     servingCertificate: constant(serving.leaf),
     clientCa: constant(serving.ca.certificatePem),
-    reader: createLocalReader(aStore()),
+    reader: createLocalReader(aStore(), () => others),
     authenticator: {
       user: async token =>
         await Promise.resolve(
@@ -268,6 +272,18 @@ describe('the query API', () => {
     ).toBe(403);
     expect((await ask(port, '/api/v1/labels')).code).toBe(403);
     expect((await ask(port, '/api/v1/labels', { 'match[]': 'response_total{namespace="test"}' })).code).toBe(200);
+  });
+
+  it('names the replicas whose signals are not in an answer', async () => {
+    const { port } = await start({ others: ['weft-operator-b'] });
+    const { body } = await ask(port, '/api/v1/query', { query: 'sum(response_total)' });
+    expect(body).toMatchObject({
+      status: 'success',
+      warnings: ['replica weft-operator-b keeps the signals of its own proxies: they are not in this answer'],
+    });
+    expect(
+      (await ask((await start()).port, '/api/v1/query', { query: 'sum(response_total)' })).body,
+    ).not.toHaveProperty('warnings');
   });
 
   it('refuses whoever does not say who they are', async () => {

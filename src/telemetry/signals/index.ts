@@ -16,6 +16,8 @@ export interface SignalsOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly own: ReportsOptions['own'];
+  /** Names of the other replicas. */
+  readonly others: () => readonly string[];
 }
 
 export interface Signals {
@@ -24,7 +26,7 @@ export interface Signals {
   close(): void;
 }
 
-export function createSignals({ clock, metrics, own }: SignalsOptions): Signals {
+export function createSignals({ clock, metrics, own, others }: SignalsOptions): Signals {
   const store = createSignalStore(STORE_LIMITS);
   const reports = createReports({ store, clock, own });
   const series = metrics.gauge({ name: 'weft_signals_series', help: 'Series of golden signals.', zero: [{}] });
@@ -48,5 +50,5 @@ export function createSignals({ clock, metrics, own }: SignalsOptions): Signals 
     windows.set(store.windowsMs.fine / 1_000, { part: 'fine' });
     windows.set(store.windowsMs.all / 1_000, { part: 'all' });
   }, SLOT_MS).unref();
-  return { sink: reports, reader: createLocalReader(store), close: () => clearInterval(timer) };
+  return { sink: reports, reader: createLocalReader(store, others), close: () => clearInterval(timer) };
 }

@@ -1,8 +1,9 @@
 // What is asked of the signals, by the query API here and by other replicas.
 import type { Fetched, Wanted } from '../promql/engine.ts';
-import type { Matcher } from '../promql/expression.ts';
+import type { Matcher, Selector } from '../promql/expression.ts';
 import { keyOf, type LabelSet } from '../promql/labels.ts';
 import { QueryError } from '../promql/query-error.ts';
+import type { SampledSeries } from '../promql/value.ts';
 import type { SignalStore } from './store.ts';
 
 export interface SeriesQuestion {
@@ -26,23 +27,46 @@ export interface SignalReader {
 
 /** Samples that one question may load. */
 const MAX_SAMPLES = 5_000_000;
-/** Series that one answer may list. */
-const MAX_SERIES = 50_000;
 
-/** Of this replica alone. */
-export function createLocalReader(store: SignalStore): SignalReader {
+/** Longest work without a break for others. */
+const SLICE_MS = 8;
+
+/** Of this replica; `others` names those whose signals are not in the answer. */
+export function createLocalReader(store: SignalStore, others: () => readonly string[] = () => []): SignalReader {
+  const warnings = (): readonly string[] =>
+    others().map(replica => `replica ${replica} keeps the signals of its own proxies: they are not in this answer`);
+
+  async function load(
+    { selector, startMs, endMs }: Wanted,
+    maxSamples: number,
+    signal: AbortSignal,
+  ): Promise<SampledSeries[]> {
+    const { folded } = store;
+    const found: SampledSeries[] = [];
+    let sliceMs = performance.now();
+    for (const parts of store.scan({ matchers: selector.matchers, startMs, endMs, maxSamples })) {
+      found.push(...parts);
+      if (performance.now() - sliceMs < SLICE_MS) continue;
+      await new Promise(resolve => setImmediate(resolve));
+      if (signal.aborted) throw new QueryError('timeout', 'query timed out in query execution');
+      sliceMs = performance.now();
+    }
+    // Series moved while others had their turn: once more, in one go.
+    return folded === store.folded
+      ? found
+      : [...store.select({ matchers: selector.matchers, startMs, endMs, maxSamples })];
+  }
+
   return {
-    samples: (wanted, signal) => {
+    samples: async (wanted, signal) => {
       let left = MAX_SAMPLES;
-      const samples = new Map(
-        wanted.map(({ selector, startMs, endMs }) => {
-          if (signal.aborted) throw new QueryError('timeout', 'query timed out in query execution');
-          const found = store.select({ matchers: selector.matchers, startMs, endMs, maxSamples: left });
-          left -= found.reduce((sum, { timesMs }) => sum + timesMs.length, 0);
-          return [selector, found] as const;
-        }),
-      );
-      return Promise.resolve({ samples, warnings: [] });
+      const samples = new Map<Selector, readonly SampledSeries[]>();
+      for (const one of wanted) {
+        const found = await load(one, left, signal);
+        left -= found.reduce((sum, { timesMs }) => sum + timesMs.length, 0);
+        samples.set(one.selector, found);
+      }
+      return { samples, warnings: warnings() };
     },
     series: ({ matchers, startMs, endMs }) => {
       const found = new Map<string, LabelSet>();
@@ -51,7 +75,7 @@ export function createLocalReader(store: SignalStore): SignalReader {
           matchers: one,
           startMs,
           endMs,
-          maxSamples: MAX_SERIES,
+          maxSamples: MAX_SAMPLES,
           labelsOnly: true,
         }))
           found.set(keyOf(labels), labels);
@@ -65,7 +89,7 @@ export function createLocalReader(store: SignalStore): SignalReader {
       for (const one of matchers)
         for (const [name, values] of store.labels({ matchers: one, startMs, endMs }))
           found.set(name, new Set([...(found.get(name) ?? []), ...values]));
-      return Promise.resolve({ labels: found, warnings: [] });
+      return Promise.resolve({ labels: found, warnings: warnings() });
     },
   };
 }

@@ -195,5 +195,6 @@ describe('the store', () => {
     const matchers = [name('request_total')];
     expect(() => store.select({ ...everything, matchers, maxSamples: 1 })).toThrow('too many samples');
     expect(store.select({ ...everything, matchers, maxSamples: 2 })).toHaveLength(1);
+    expect(() => store.select({ ...everything, matchers, maxSeries: 0 })).toThrow('more than 0 series');
   });
 });

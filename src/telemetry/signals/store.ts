@@ -4,7 +4,7 @@
 // rarest are folded into a series of their workload, and those of rare workloads into one for all. Whatever is done, totals add up to the same.
 import { createHash } from 'node:crypto';
 import type { Matcher } from '../promql/expression.ts';
-import { labelSet, NAME } from '../promql/labels.ts';
+import { type LabelSet, labelSet, NAME } from '../promql/labels.ts';
 import { createTest } from '../promql/matching.ts';
 import { mergeSeries } from '../promql/merge.ts';
 import { QueryError } from '../promql/query-error.ts';
@@ -44,6 +44,8 @@ export interface Selection {
   readonly endMs: number;
   /** More are an error, told in the words of Prometheus. */
   readonly maxSamples: number;
+  /** Default 50,000; each bucket of a histogram is one. More are an error as well: each costs the only thread some microseconds. */
+  readonly maxSeries?: number;
   /** The series without their samples. */
   readonly labelsOnly?: boolean;
 }
@@ -57,6 +59,8 @@ export interface SignalStore {
   /** Makes old what is, and keeps to the bounds. Call once a slot. */
   tick(nowMs: number): void;
   select(selection: Selection): readonly SampledSeries[];
+  /** The same bit by bit; what is folded meanwhile may be missing, or there twice: compare `folded` before and after. */
+  scan(selection: Selection): Generator<readonly SampledSeries[]>;
   /** Values by name of label, of all series that fit. */
   labels(selection: Omit<Selection, 'maxSamples' | 'labelsOnly'>): ReadonlyMap<string, ReadonlySet<string>>;
   readonly bytes: number;
@@ -203,7 +207,8 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
       }
       keepBounds();
     },
-    select: selection => select(byKind, { ...selection, newest: slot, entry }),
+    select: selection => [...scan(byKind, { ...selection, newest: slot, entry })].flat(),
+    scan: selection => scan(byKind, { ...selection, newest: slot, entry: createEntry() }),
     labels: selection => labels(byKind, { ...selection, maxSamples: 0, newest: slot, entry }),
     get bytes() {
       return bytes();
@@ -255,16 +260,18 @@ interface OwnSelection extends Selection {
   readonly entry: ReturnType<typeof createEntry>;
 }
 
-function select(
+/** Yields after every series, so that whoever has time limits or others to think of can. */
+function* scan(
   byKind: Readonly<Record<Kind, ReadonlySet<Series>>>,
   selection: OwnSelection,
-): readonly SampledSeries[] {
+): Generator<readonly SampledSeries[]> {
   const named = createTest(selection.matchers.filter(({ name }) => name === NAME));
-  const found: SampledSeries[] = [];
+  const { maxSeries = 50_000 } = selection;
   let samples = 0;
+  let sampled = 0;
   for (const metric of METRICS.filter(one => named(() => one.name))) {
     const search = createSearch(metric, selection);
-    const own: SampledSeries[] = [];
+    const relabelled: SampledSeries[] = [];
     for (const series of byKind[metric.kind]) {
       const parts = search(series);
       samples += parts.reduce((sum, { timesMs }) => sum + Math.max(1, timesMs.length), 0);
@@ -273,11 +280,17 @@ function select(
           'execution',
           'query processing would load too many samples into memory in query execution',
         );
-      own.push(...parts);
+      sampled += parts.length;
+      if (sampled > maxSeries)
+        throw new QueryError(
+          'execution',
+          `the query touches more than ${maxSeries} series, each bucket of a histogram being one: select less, for instance a namespace`,
+        );
+      if (metric.labels === undefined) yield parts;
+      else relabelled.push(...parts);
     }
-    found.push(...(metric.labels === undefined ? own : mergeSeries(own)));
+    if (relabelled.length > 0) yield mergeSeries(relabelled);
   }
-  return found;
 }
 
 /** The samples of one metric of a series, where it fits. */
@@ -288,19 +301,42 @@ function createSearch(metric: Metric, selection: OwnSelection): (series: Series)
   const parts = metric.parts.filter(({ le }) => bounded(() => le ?? ''));
   const range = { from: Math.ceil(startMs / SLOT_MS), to: Math.floor(endMs / SLOT_MS) };
   return series => {
-    const pairs = metric.labels === undefined ? pairsOf(series) : metric.labels(name => series.valueOf(name));
-    if (pairs === undefined || parts.length === 0) return [];
-    if (!fits(name => pairs.find(([known]) => known === name)?.[1] ?? '')) return [];
+    const others = metric.labels?.(name => series.valueOf(name));
+    if (parts.length === 0 || (metric.labels !== undefined && others === undefined)) return [];
+    const valueOf =
+      others === undefined
+        ? (name: string) => series.valueOf(name)
+        : (name: string) => others.find(([known]) => known === name)?.[1] ?? '';
+    if (!fits(valueOf)) return [];
     const slots = slotsOf(series, range, newest);
     if (slots.length === 0) return [];
     const values = selection.labelsOnly === true ? [] : valuesAt(series, slots, parts, entry);
     const timesMs = values.length === 0 ? NO_SAMPLES : slots.map(slot => slot * SLOT_MS);
-    return parts.map(({ le }, index) => ({
-      labels: labelSet([...pairs, [NAME, metric.name], ['le', le ?? '']]),
+    return parts.map(({ le = '' }, index) => ({
+      labels:
+        others === undefined
+          ? labelsOf(series, metric.name, le)
+          : labelSet([...others, [NAME, metric.name], ['le', le]]),
       timesMs,
       values: values[index] ?? NO_SAMPLES,
     }));
   };
+}
+
+/** In order without sorting: those of the series are, and there may be thousands of series. */
+function labelsOf({ labels }: Series, name: string, le: string): LabelSet {
+  const all = new Map([[NAME, name]]);
+  let before = le !== '';
+  for (let index = 0; index < labels.length; index += 2) {
+    const label = labels[index] ?? '';
+    if (before && label > 'le') {
+      all.set('le', le);
+      before = false;
+    }
+    all.set(label, labels[index + 1] ?? '');
+  }
+  if (before) all.set('le', le);
+  return all;
 }
 
 const NO_SAMPLES = new Float64Array(0);
@@ -330,10 +366,4 @@ function labels(
     if (any) for (const { le } of metric.parts) put('le', le ?? '');
   }
   return found;
-}
-
-function pairsOf({ labels }: Series): readonly (readonly [string, string])[] {
-  const pairs: (readonly [string, string])[] = [];
-  for (let index = 0; index < labels.length; index += 2) pairs.push([labels[index] ?? '', labels[index + 1] ?? '']);
-  return pairs;
 }

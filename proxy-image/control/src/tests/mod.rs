@@ -7,6 +7,7 @@ mod operator;
 pub(crate) mod pki;
 mod reconnect;
 mod released;
+mod report;
 pub(crate) mod resources;
 mod trust;
 

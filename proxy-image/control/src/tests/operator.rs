@@ -26,6 +26,8 @@ use crate::wire::config::upsert::Resource;
 use crate::wire::config::{ClientMessage, Hello, Remove, ServerMessage, Upsert, server_message};
 use crate::wire::identity::identity_service_server::{IdentityService, IdentityServiceServer};
 use crate::wire::identity::{CertifyRequest, CertifyResponse};
+use crate::wire::telemetry::telemetry_service_server::{TelemetryService, TelemetryServiceServer};
+use crate::wire::telemetry::{ReportRequest, ReportResponse};
 
 /// How requests for certificates are answered.
 pub(super) struct Certify {
@@ -44,6 +46,9 @@ pub(super) struct Operator {
     pub(super) certify: Arc<Mutex<Certify>>,
     /// While true, a stream is read but not answered: no headers come.
     pub(super) withhold: watch::Sender<bool>,
+    /// While false, reports are refused as by an operator that knows of none.
+    pub(super) listens: watch::Sender<bool>,
+    listeners: mpsc::UnboundedReceiver<Listener>,
     links: mpsc::UnboundedReceiver<Link>,
     service: Service,
     pki: Arc<Pki>,
@@ -58,8 +63,17 @@ pub(super) struct Link {
     messages: mpsc::UnboundedReceiver<Kind>,
 }
 
+/// One stream of reports; refused ones have no messages.
+pub(super) struct Listener {
+    pub(super) token: String,
+    sender: mpsc::Sender<Result<ReportResponse, Status>>,
+    reports: mpsc::UnboundedReceiver<ReportRequest>,
+}
+
 #[derive(Clone)]
 struct Service {
+    listeners: mpsc::UnboundedSender<Listener>,
+    listens: watch::Receiver<bool>,
     links: mpsc::UnboundedSender<Link>,
     certify: Arc<Mutex<Certify>>,
     withhold: watch::Receiver<bool>,
@@ -82,10 +96,19 @@ impl Operator {
             tokens: Vec::new(),
         }));
         let withhold = watch::Sender::new(false);
-        let service = Service { links: sender, certify: Arc::clone(&certify), withhold: withhold.subscribe() };
+        let listens = watch::Sender::new(true);
+        let (listening, listeners) = mpsc::unbounded_channel();
+        let service = Service {
+            listeners: listening,
+            listens: listens.subscribe(),
+            links: sender,
+            certify: Arc::clone(&certify),
+            withhold: withhold.subscribe(),
+        };
         let (pki, name) = (Arc::clone(pki), name.to_owned());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut operator = Self { address, certify, withhold, links, service, pki, name, tasks: JoinSet::new() };
+        let mut operator =
+            Self { address, certify, withhold, listens, listeners, links, service, pki, name, tasks: JoinSet::new() };
         operator.resume().await;
         operator
     }
@@ -119,6 +142,7 @@ impl Operator {
         let server = Server::builder()
             .add_service(ConfigServiceServer::new(self.service.clone()))
             .add_service(IdentityServiceServer::new(self.service.clone()))
+            .add_service(TelemetryServiceServer::new(self.service.clone()))
             .serve_with_incoming_shutdown(ReceiverStream::new(connections), std::future::pending());
         self.tasks.spawn(async move { server.await.unwrap() });
     }
@@ -127,8 +151,48 @@ impl Operator {
         tokio::time::timeout(DEADLINE, self.links.recv()).await.expect("no stream in time").unwrap()
     }
 
+    pub(super) async fn listener(&mut self) -> Listener {
+        tokio::time::timeout(DEADLINE, self.listeners.recv()).await.expect("nobody reports").unwrap()
+    }
+
+    pub(super) fn has_listener(&mut self) -> bool {
+        self.listeners.try_recv().is_ok()
+    }
+
     pub(super) fn has_link(&mut self) -> bool {
         self.links.try_recv().is_ok()
+    }
+}
+
+impl Listener {
+    pub(super) async fn next(&mut self) -> ReportRequest {
+        tokio::time::timeout(DEADLINE, self.reports.recv()).await.expect("no report in time").expect("stream ended")
+    }
+
+    pub(super) async fn acknowledge(&self, acknowledged: u32) {
+        self.sender.send(Ok(ReportResponse { acknowledged })).await.unwrap();
+    }
+}
+
+#[tonic::async_trait]
+impl TelemetryService for Service {
+    type ReportStream = ReceiverStream<Result<ReportResponse, Status>>;
+
+    async fn report(&self, request: Request<Streaming<ReportRequest>>) -> Result<Response<Self::ReportStream>, Status> {
+        let token = request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
+        let (sender, receiver) = mpsc::channel(16);
+        let (seen, reports) = mpsc::unbounded_channel();
+        let mut inbound = request.into_inner();
+        drop(self.listeners.send(Listener { token, sender, reports }));
+        if !*self.listens.borrow() {
+            return Err(Status::unimplemented("no such service"));
+        }
+        tokio::spawn(async move {
+            while let Ok(Some(report)) = inbound.message().await {
+                drop(seen.send(report));
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 

@@ -66,6 +66,16 @@ impl<T> Family<T> {
         }
     }
 
+    /// Visits the series with their labels, in no order.
+    pub(super) fn each_labelled(&self, mut visit: impl FnMut(&SeriesLabels, &T)) {
+        for (labels, entry) in &self.entries {
+            visit(labels, &entry.series);
+        }
+        if let Some(series) = &self.overflow {
+            visit(&SeriesLabels::overflow(), series);
+        }
+    }
+
     /// The series with their labels, in label order, so that two scrapes of the same state are equal byte for byte.
     pub(super) fn snapshot(&self) -> Vec<(SeriesLabels, Rc<T>)> {
         let mut all: Vec<_> =

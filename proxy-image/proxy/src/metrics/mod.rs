@@ -1,7 +1,7 @@
 //! What the proxy counts, and how it is told.
 //!
-//! Owns counters, gauges, histograms, their labels, bounds and the Prometheus text. Imports `weft_policy::model` for labels and nothing
-//! else of the project. One thread: cells instead of atomics, and a series is resolved once (per connection, route or endpoint) and
+//! Owns counters, gauges, histograms, their labels, bounds, the Prometheus text and what the operator is told of them. Imports
+//! `weft_policy::model` for labels, `weft_control` for the messages to the operator, and nothing else of the project. One thread: cells instead of atomics, and a series is resolved once (per connection, route or endpoint) and
 //! held, so that a request pays for additions only, never for a hash or an allocation.
 //!
 //! Bounds: each family holds at most [`Limits::series_per_family`] series; what comes after shares one series labelled
@@ -12,6 +12,7 @@ mod family;
 mod http;
 mod labels;
 mod process;
+mod report;
 mod scalar;
 mod tcp;
 
@@ -23,6 +24,7 @@ pub use exposition::{Exposition, Sampler};
 pub use http::{Classification, Direction, Labelled, RequestSeries, Response, classify, classify_grpc};
 pub use labels::{LabelBuilder, SeriesLabels, Tls};
 pub use process::{BuildInfo, ProcessMetrics};
+pub use report::Report;
 pub use scalar::{Counter, Descriptor, Gauge, Kind, descriptors};
 pub use tcp::{OpenConnection, TcpSeries};
 
@@ -167,5 +169,7 @@ fn resolve_scalar<T: Default>(
     series
 }
 
+#[cfg(test)]
+mod report_tests;
 #[cfg(test)]
 mod tests;
