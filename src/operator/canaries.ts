@@ -125,8 +125,7 @@ export async function startCanaries(input: OperatorOptions): Promise<RunningCana
     canaries,
     related,
     controllerClass: options.canaryClass,
-    metricsServer:
-      options.metricsServer === '' ? `http://weft-operator-query.${namespace}.svc:9090` : options.metricsServer,
+    metricsServer: options.metricsServer === '' ? `http://weft-operator.${namespace}.svc:8091` : options.metricsServer,
     gate: leadership,
     writer: createWriter(writing),
     status: createStatusWriter(writing),

@@ -242,7 +242,7 @@ export const TABLE: Table = {
     env: 'WEFT_QUERY_ALLOW',
     value: 'list',
     fallback: '',
-    help: 'Who may read all golden signals without TLS and token, with commas between: namespace/serviceaccount of pods, known by the address that they call from, or loopback. Empty is nobody.',
+    help: 'Who may read all golden signals without TLS and token, with commas between: namespace/serviceaccount of pods, known by the address that they call from, or loopback. Empty is nobody but the service account weft-canary beside the operator.',
     read: callers,
   },
   evictUnmeshed: {
@@ -258,7 +258,7 @@ export const TABLE: Table = {
       'metrics-server',
       'WEFT_METRICS_SERVER',
       '',
-      'For canaries: address of the Prometheus that is asked where neither Canary nor MetricTemplate names one; empty: http://weft-operator-query.<namespace>.svc:9090.',
+      'For canaries: address of the Prometheus that is asked where neither Canary nor MetricTemplate names one; empty: the query API of the operator, http://weft-operator.<namespace>.svc:8091.',
     ),
     value: 'url',
     read: metricsServer,
