@@ -125,12 +125,19 @@ export async function startCanaries(input: OperatorOptions): Promise<RunningCana
     canaries,
     related,
     controllerClass: options.canaryClass,
-    metricsServer:
-      options.metricsServer === '' ? `http://weft-operator-query.${namespace}.svc:9090` : options.metricsServer,
+    metricsServer: options.metricsServer === '' ? `http://weft-operator.${namespace}.svc:8091` : options.metricsServer,
     gate: leadership,
     writer: createWriter(writing),
     status: createStatusWriter(writing),
-    events: createEventRecorder({ ...common, client, gate: leadership, instance: podName }),
+    events: createEventRecorder({
+      ...common,
+      client,
+      gate: leadership,
+      instance: podName,
+      // A run is told step by step, and the next one in the same words.
+      perObject: { burst: 50, refillMs: 30_000 },
+      repeatMs: 0,
+    }),
   });
   leadership.onChange(leading => {
     if (leading) reconciler.resync();

@@ -232,7 +232,7 @@ export const TABLE: Table = {
       'metrics-server',
       'WEFT_METRICS_SERVER',
       '',
-      'For canaries: address of the Prometheus that is asked where neither Canary nor MetricTemplate names one; empty: http://weft-operator-query.<namespace>.svc:9090.',
+      'For canaries: address of the Prometheus that is asked where neither Canary nor MetricTemplate names one; empty: http://weft-operator.<namespace>.svc:8091.',
     ),
     value: 'url',
     read: metricsServer,
