@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { objectKey } from '../kernel/index.ts';
 import { silentLogger } from '../runtime/index.ts';
 import { recordingMetrics } from '../runtime/recording.ts';
-import { createEventRecorder, type EventSubject, type EventText } from './events.ts';
+import { createEventRecorder, type EventRecorderOptions, type EventSubject, type EventText } from './events.ts';
 import { scriptedClient, type ScriptedClient } from './scripted-client.ts';
 
 const TYPE = {
@@ -20,6 +20,10 @@ const subject = (name: string, namespace = 'demo'): EventSubject => ({
 const warning = (note: string): EventText => ({ type: 'Warning', reason: 'Invalid', action: 'Validate', note });
 
 function aRecorder(...answers: readonly unknown[]) {
+  return aRecorderWith({}, ...answers);
+}
+
+function aRecorderWith(more: Partial<EventRecorderOptions>, ...answers: readonly unknown[]) {
   const client = scriptedClient(...(answers.length === 0 ? [{}] : answers));
   const metrics = recordingMetrics();
   const clock = { now: 1_000_000, nowMs: () => clock.now };
@@ -31,6 +35,7 @@ function aRecorder(...answers: readonly unknown[]) {
     log: silentLogger,
     metrics,
     instance: 'weft-operator-1',
+    ...more,
   });
   return {
     client,
@@ -46,6 +51,12 @@ const bodyOf = (client: ScriptedClient): unknown => client.requests[0]?.body;
 const flush = () => new Promise(resolve => setImmediate(resolve));
 
 describe('the event recorder', () => {
+  it('lets an object say more, and the same again, where that is asked for', () => {
+    const { recorder, count } = aRecorderWith({ perObject: { burst: 30, refillMs: 1_000 }, repeatMs: 0 });
+    for (let times = 0; times < 40; times++) recorder.record(subject('web'), warning('the same'));
+    expect([count('limited'), count('repeated')]).toEqual([10, 0]);
+  });
+
   it('tells what happened to which object, by whom', async () => {
     const { client, recorder, count } = aRecorder();
     recorder.record(subject('web'), warning('spec.service is wrong'));

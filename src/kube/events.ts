@@ -36,6 +36,10 @@ export interface EventRecorderOptions {
   readonly metrics: Metrics;
   /** Name of this replica. */
   readonly instance: string;
+  /** How much one object can say. Default: ten events at once, and one a minute. */
+  readonly perObject?: { readonly burst: number; readonly refillMs: number };
+  /** The same text is not told again within this time. Default: ten minutes. */
+  readonly repeatMs?: number;
 }
 
 const EVENTS = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
@@ -54,7 +58,7 @@ type Result = 'recorded' | 'repeated' | 'limited' | 'gated' | 'failed';
 const RESULTS: readonly Result[] = ['recorded', 'repeated', 'limited', 'gated', 'failed'];
 
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { client, gate, clock, instance } = options;
+  const { client, gate, clock, instance, perObject = PER_OBJECT, repeatMs = REPEAT_MS } = options;
   const log = options.log.child({ component: 'events' });
   const events = options.metrics.counter({
     name: 'weft_events_total',
@@ -71,10 +75,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     const nowMs = clock.nowMs();
     const text = [uid, type, reason, note].join(' ');
     const toldMs = told.get(text);
-    if (toldMs !== undefined && nowMs - toldMs < REPEAT_MS) return 'repeated';
-    const own = buckets.get(uid) ?? { tokens: PER_OBJECT.burst, atMs: nowMs };
+    if (toldMs !== undefined && nowMs - toldMs < repeatMs) return 'repeated';
+    const own = buckets.get(uid) ?? { tokens: perObject.burst, atMs: nowMs };
     remember(buckets, uid, own);
-    if (!take(own, PER_OBJECT, nowMs) || !take(all, ALL, nowMs)) return 'limited';
+    if (!take(own, perObject, nowMs) || !take(all, ALL, nowMs)) return 'limited';
     remember(told, text, nowMs);
     return 'recorded';
   }

@@ -129,7 +129,15 @@ export async function startCanaries(input: OperatorOptions): Promise<RunningCana
     gate: leadership,
     writer: createWriter(writing),
     status: createStatusWriter(writing),
-    events: createEventRecorder({ ...common, client, gate: leadership, instance: podName }),
+    events: createEventRecorder({
+      ...common,
+      client,
+      gate: leadership,
+      instance: podName,
+      // A run is told step by step, and the next one in the same words.
+      perObject: { burst: 50, refillMs: 30_000 },
+      repeatMs: 0,
+    }),
   });
   leadership.onChange(leading => {
     if (leading) reconciler.resync();

@@ -81,10 +81,15 @@ function kindOf(name: string): MetricCheck['kind'] {
   return name === DURATION ? 'duration' : 'other';
 }
 
-/** The queries that Flagger asks for Linkerd, whose series Weft's proxies export. */
+/**
+ * The queries that Flagger asks for Linkerd, whose series Weft's proxies export; but for probes of the kubelet, which a canary that nobody calls would be
+ * judged by. Series without that label are not left out.
+ */
 function builtInQuery(kind: MetricCheck['kind'], { namespace, target }: Subject, interval: string) {
-  const of = `namespace="${namespace}",deployment=~"${target}",direction="inbound"`;
-  const good = `namespace="${namespace}",deployment=~"${target}",classification!="failure",direction="inbound"`;
+  const whose = `namespace="${namespace}",deployment=~"${target}"`;
+  const what = 'direction="inbound",route_name!="probe"';
+  const of = `${whose},${what}`;
+  const good = `${whose},classification!="failure",${what}`;
   const counts = `sum(increase(response_total{${of}}[${interval}]))`;
   if (kind === 'duration')
     return {

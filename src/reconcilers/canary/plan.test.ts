@@ -153,7 +153,7 @@ describe('the plan', () => {
     expect(planned(spec({}, given)).strategy).toEqual({ kind: 'weights', steps });
   });
 
-  it('asks Flagger’s queries for Linkerd, those of templates last', () => {
+  it('asks Flagger’s queries for Linkerd without probes, those of templates last', () => {
     const metrics = [
       { name: 'custom', templateRef: { name: 't' }, thresholdRange: { max: 1 } },
       { name: 'request-success-rate', thresholdRange: { min: 99 } },
@@ -161,12 +161,12 @@ describe('the plan', () => {
     ];
     const [rate, duration, custom] = planned(spec({}, { metrics })).metrics;
     expect(rate?.query).toMatchObject({
-      text: 'sum(rate(response_total{namespace="demo",deployment=~"web",classification!="failure",direction="inbound"}[1m])) / sum(rate(response_total{namespace="demo",deployment=~"web",direction="inbound"}[1m])) * 100',
+      text: 'sum(rate(response_total{namespace="demo",deployment=~"web",classification!="failure",direction="inbound",route_name!="probe"}[1m])) / sum(rate(response_total{namespace="demo",deployment=~"web",direction="inbound",route_name!="probe"}[1m])) * 100',
     });
     expect(duration).toMatchObject({
       max: 500,
       query: {
-        text: 'histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{namespace="demo",deployment=~"web",direction="inbound"}[30s])) by (le))',
+        text: 'histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{namespace="demo",deployment=~"web",direction="inbound",route_name!="probe"}[30s])) by (le))',
       },
     });
     expect(custom?.query).toMatchObject({ kind: 'template', template: { namespace: 'demo', name: 't' } });

@@ -23,7 +23,9 @@ export function inForce(
     const condition = conditions.find(candidate => candidate.type === type);
     if (condition === undefined || condition.observedGeneration !== split.metadata['generation'])
       return { ok: false, why: `its condition ${type} does not speak of the newest generation yet` };
-    if (condition.status !== 'True') return { ok: false, why: `${type}: ${condition.reason}: ${condition.message}` };
+    // A Service of a user may have ports that the two versions' Services have not: on those its own endpoints, the primary's, serve.
+    if (condition.status !== 'True' && condition.reason !== 'PortMismatch')
+      return { ok: false, why: `${type}: ${condition.reason}: ${condition.message}` };
   }
   return { ok: true };
 }
