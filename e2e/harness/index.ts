@@ -37,5 +37,6 @@ export {
 } from './node.ts';
 export { putPolicy, tell } from './policy.ts';
 export { eventually } from './poll.ts';
+export { goldenSignals, type Queried, startPrometheus, viewerToken } from './prometheus.ts';
 export { killInPod, killOperator } from './processes.ts';
 export { startStranger, type Stranger } from './stranger.ts';
