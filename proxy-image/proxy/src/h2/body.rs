@@ -9,9 +9,9 @@ use ::h2::{Error, Reason, RecvStream, SendStream};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::KEPT_CHUNKS;
 use super::hand::Hand;
 use super::headers::strip_trailers;
+use super::{KEPT_CHUNKS, UNASKED};
 
 /// Which side ended a body before its end.
 #[derive(Debug)]
@@ -177,7 +177,9 @@ pub(super) async fn copy(
     passed.set(0);
     let mut hand = Hand::default();
     let mut ended = false;
-    while let Some(mut room) = poll_fn(|context| turn(context, from, to, &mut hand, &mut ended)).await? {
+    while let Some(mut room) =
+        poll_fn(|context| turn(context, from, to, &mut hand, &mut ended, passed.get() == 0)).await?
+    {
         while room > 0 && !hand.is_empty() {
             let (part, owed) = hand.take(room);
             let length = part.len();
@@ -209,12 +211,16 @@ pub(super) async fn copy(
 ///
 /// While the receiver takes nothing, what comes is read all the same: small frames that pile up unread cost a multiple of what they carry, and
 /// end the whole connection past a bound of the `h2` crate's.
+///
+/// The `h2` crate gives no room to a stream whose head it has not written yet. What little is at hand at the `beginning` goes without, so that head and
+/// message leave in one write rather than in two.
 fn turn(
     context: &mut Context<'_>,
     from: &mut Source<'_>,
     to: &mut SendStream<Bytes>,
     hand: &mut Hand,
     ended: &mut bool,
+    beginning: bool,
 ) -> Poll<Result<Option<usize>, Broken>> {
     if to.poll_reset(context).is_ready() {
         return Poll::Ready(Err(Broken::Receiver));
@@ -224,6 +230,9 @@ fn turn(
             to.reserve_capacity(hand.len());
             if to.capacity() > 0 {
                 return Poll::Ready(Ok(Some(to.capacity())));
+            }
+            if beginning && hand.len() <= UNASKED {
+                return Poll::Ready(Ok(Some(hand.len())));
             }
             match to.poll_capacity(context) {
                 Poll::Ready(Some(Ok(room))) => return Poll::Ready(Ok(Some(room))),

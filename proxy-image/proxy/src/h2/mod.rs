@@ -41,6 +41,8 @@ const WINDOWS: u32 = 64 * 1024 * 1024;
 const DATA_FRAMES: usize = 2 * 1024 * 1024;
 /// Frames of a request that are kept so that it can be sent again.
 const KEPT_CHUNKS: usize = 64;
+/// Bytes of a body that go with its head, whatever room the receiver has.
+const UNASKED: usize = 1024;
 /// Interim responses that are passed on before a response; more are left out.
 const INTERIM: usize = 16;
 /// Bytes accepted from one stream for sending that have not left yet.

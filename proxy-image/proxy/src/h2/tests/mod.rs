@@ -7,6 +7,7 @@ mod liveness;
 mod mesh;
 mod requests;
 mod upstreams;
+mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
