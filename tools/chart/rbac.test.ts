@@ -103,6 +103,22 @@ test('canaries get what their part says that it needs, in a service account of t
   );
 });
 
+test('canaries may ask the operator for golden signals, unless they ask somebody else', async () => {
+  const allowed = async (...args: string[]): Promise<string> => {
+    const operator = (await rendered(...args)).find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'weft-operator',
+    );
+    return /"WEFT_QUERY_ALLOW","value":"([^"]*)"/.exec(JSON.stringify(operator))?.[1] ?? '';
+  };
+  const both = '--set=canary.enabled=true,signals.allow={flagger-system/flagger}';
+  expect([await allowed(), await allowed('--set=canary.enabled=true'), await allowed(both)]).toEqual([
+    '',
+    'weft-system/weft-canary',
+    'flagger-system/flagger,weft-system/weft-canary',
+  ]);
+  expect(await allowed('--set=canary.enabled=true,canary.metricsServer=http://prometheus:9090')).toBe('');
+});
+
 test('no Secret can be listed by canaries: each is read by its name', async () => {
   const rules = await rulesOf('ClusterRole', 'weft-canary', '--set=canary.enabled=true');
   expect(verbsFor(rules, '', 'secrets')).toEqual(['create', 'get', 'patch']);
