@@ -1,7 +1,7 @@
 // The paths of Prometheus' query API. Each finds out who asks, and whether they may see what the question is about, before anything is looked at.
 import { type Context, Hono } from 'hono';
 import { AppError } from '../../kernel/index.ts';
-import type { Clock, Logger } from '../../runtime/index.ts';
+import { type Clock, createLanes, type Logger } from '../../runtime/index.ts';
 import {
   answerAt,
   answerRange,
@@ -55,13 +55,15 @@ const TIMEOUT_MS = 10_000;
 const MAX_BODY = 64 * 1024;
 /** Selectors of one question. */
 const MAX_SELECTORS = 32;
-/** Questions under way; what goes beyond is refused: each holds its samples. */
-const MAX_RUNNING = 8;
+/** Questions that are answered at once, because each holds its samples; and those that are there at all: what goes beyond is refused. */
+const AT_ONCE = 2;
+const MAX_ASKED = 32;
 
 export function createQueryApp(ports: QueryPorts): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
   const { reader, clock, logger } = ports;
-  let running = 0;
+  const lanes = createLanes(AT_ONCE);
+  let asked = 0;
 
   async function authorize(context: QueryContext, { namespaces }: Plan, signal: AbortSignal): Promise<void> {
     const { socket } = context.env.incoming;
@@ -84,9 +86,9 @@ export function createQueryApp(ports: QueryPorts): Hono<{ Bindings: Bindings }> 
 
   async function answer(context: QueryContext, planOf: (asked: Asked) => Plan): Promise<Response> {
     const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    running += 1;
+    asked += 1;
     try {
-      if (running > MAX_RUNNING) throw new AppError('resource-exhausted', 'too many questions at once; try again');
+      if (asked > MAX_ASKED) throw new AppError('resource-exhausted', 'too many questions at once; try again');
       const values = await valuesOf(context);
       const plan = planOf({
         parameters: name => values.get(name)?.at(-1),
@@ -94,7 +96,10 @@ export function createQueryApp(ports: QueryPorts): Hono<{ Bindings: Bindings }> 
         signal,
       });
       await authorize(context, plan, signal);
-      const { data, warnings } = await plan.run();
+      const { data, warnings } = await lanes(async () => {
+        if (signal.aborted) throw new QueryError('timeout', 'query timed out in the queue');
+        return await plan.run();
+      });
       return context.json(success(data, warnings), 200, { 'Cache-Control': 'no-store' });
     } catch (thrown) {
       const late = signal.aborted && !(thrown instanceof QueryError);
@@ -102,7 +107,7 @@ export function createQueryApp(ports: QueryPorts): Hono<{ Bindings: Bindings }> 
       if (code === 500) logger.error('query failed', { err: thrown });
       return context.json(body, code);
     } finally {
-      running -= 1;
+      asked -= 1;
     }
   }
 

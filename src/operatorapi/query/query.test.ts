@@ -8,6 +8,7 @@ import { createLocalReader } from '../../telemetry/signals/reader.ts';
 import { createSignalStore } from '../../telemetry/signals/store.ts';
 import type { Access, User } from '../ports.ts';
 import { aPod, constant, NOW_MS, SERVER_NAME, servingPair } from '../testing.ts';
+import { createQueryApp } from './app.ts';
 import { createCallers } from './callers.ts';
 import { createQueryApi, type QueryApi } from './server.ts';
 
@@ -284,6 +285,39 @@ describe('the query API', () => {
     expect(
       (await ask((await start()).port, '/api/v1/query', { query: 'sum(response_total)' })).body,
     ).not.toHaveProperty('warnings');
+  });
+
+  it('lets a dashboard ask much at once, and refuses what nobody asks at once', async () => {
+    const release = Promise.withResolvers<void>();
+    const reader = createLocalReader(aStore());
+    let most = 0;
+    let now = 0;
+    const app = createQueryApp({
+      reader: {
+        ...reader,
+        samples: async (wanted, signal) => {
+          now += 1;
+          most = Math.max(most, now);
+          await release.promise;
+          now -= 1;
+          return await reader.samples(wanted, signal);
+        },
+      },
+      authenticator: { user: async () => await Promise.resolve(err(new AppError('unauthenticated', 'nobody'))) },
+      authorizer: { allow: async () => await Promise.resolve(ok(true)) },
+      identify: () => 'loopback',
+      clock: { nowMs: () => NOW_MS },
+      logger: silentLogger,
+    });
+    const answers = Array.from({ length: 40 }, async () => {
+      const socket = { remoteAddress: '127.0.0.1' };
+      return (await app.request('http://here/api/v1/query?query=sum(response_total)', {}, { incoming: { socket } }))
+        .status;
+    });
+    setImmediate(release.resolve);
+    const codes = await Promise.all(answers);
+    expect([200, 429].map(code => codes.filter(one => one === code).length)).toEqual([32, 8]);
+    expect(most).toBe(2);
   });
 
   it('refuses whoever does not say who they are', async () => {

@@ -26,7 +26,7 @@ export interface SignalReader {
 }
 
 /** Samples that one question may load. */
-const MAX_SAMPLES = 5_000_000;
+const MAX_SAMPLES = 2_000_000;
 
 /** Longest work without a break for others. */
 const SLICE_MS = 8;

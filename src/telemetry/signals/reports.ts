@@ -158,7 +158,8 @@ export function createReports({ store, clock, own }: ReportsOptions): Reports {
       labelsOf(pairs, named.pairs === REST ? reporter.workload : reporter.own),
       reporter,
     );
-    if (!full) named.series.set(key, series);
+    // What is counted with others now may have a series of its own later.
+    if (!full && series.reporter !== undefined) named.series.set(key, series);
     return series;
   }
 }

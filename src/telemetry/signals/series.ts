@@ -33,6 +33,8 @@ export class Series {
   fineFrom: number;
   /** Slot from which on it is known when anything was counted. */
   keptFrom: number;
+  /** Increments, those of ten minutes ago by half, and so on: what is folded first has least. */
+  activity = 0;
   /** Where it is counted now, once it was folded. */
   into: Series | undefined;
 
@@ -57,9 +59,9 @@ export class Series {
     return this.fine.capacity + (this.coarse?.capacity ?? 0);
   }
 
-  /** How much there was to count in the time that is kept: what is folded first has least. */
-  get weight(): number {
-    return this.fine.used + (this.coarse?.used ?? 0);
+  /** Nothing was counted in the time that is kept. */
+  get isQuiet(): boolean {
+    return this.fine.used === 0 && this.coarse === undefined;
   }
 
   valueOf(name: string): string {

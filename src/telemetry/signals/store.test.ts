@@ -173,6 +173,22 @@ describe('the store', () => {
     expect(found.reduce((sum, { values }) => sum + (values.at(-1) ?? 0), 0)).toBe(510);
   });
 
+  it('does not take back with the next report what it has folded, and makes room for what is new now and then', () => {
+    const store = createSignalStore({ ...STORE_LIMITS, maxSeries: 20 });
+    const pods = Array.from({ length: 40 }, (_, index) => aReporter(`pod-${index}`));
+    const late = aReporter('late');
+    for (let slot = 0; slot < 200; slot += 1) {
+      store.tick(START_MS + slot * SLOT_MS);
+      if (slot > 30) for (let times = 0; times < 5; times += 1) count(store, late, START_MS + slot * SLOT_MS, 1);
+      for (const pod of pods) count(store, pod, START_MS + slot * SLOT_MS, 1);
+    }
+    expect(store.folded).toBeGreaterThan(0);
+    expect(store.folded).toBeLessThan(40);
+    const found = requests(store);
+    expect(found.map(({ labels }) => labels.get('pod'))).toContain('late');
+    expect(found.reduce((sum, { values }) => sum + (values.at(-1) ?? 0), 0)).toBe(200 * 40 + 169 * 5);
+  });
+
   it('holds its bound on bytes under a load that would take many times as much', () => {
     const maxBytes = 256 * 1024;
     const store = createSignalStore({ ...STORE_LIMITS, maxBytes });

@@ -72,7 +72,11 @@ export interface SignalStore {
 /** Of what has to go at once, so that it is not done again for every one. */
 const FOLD_SHARE = 0.1;
 /** Once past the bound on bytes, it is kept to this share of it, so that the next report is not past it again. */
-const SETTLED = 0.9;
+const SETTLED = 0.8;
+/** From this share of either bound on, what is new is counted for its workload: what was folded must not come back with the next report. */
+const FULL = 0.9;
+/** So often the rarest make room for what is new, and increments of before count half. */
+const ROUND_SLOTS = 60;
 /** A window grows again once this much of the bytes is free. */
 const ROOM = 0.5;
 
@@ -99,8 +103,12 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
     return result;
   };
 
-  function put(kind: Kind, labels: readonly string[], reporter: Reporter | undefined): Series {
-    const key = keyOf(kind, labels);
+  function put(
+    kind: Kind,
+    labels: readonly string[],
+    reporter: Reporter | undefined,
+    key = keyOf(kind, labels),
+  ): Series {
     const known = all.get(key);
     if (known !== undefined) {
       if (known.reporter !== undefined && known.reporter !== reporter) known.reporter = newer(known.reporter, reporter);
@@ -135,7 +143,7 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
   /** False when there was nothing to fold. */
   function foldRarest(count: number): boolean {
     const candidates = [...all.values()].filter(series => !isForAll(series));
-    const victims = candidates.toSorted((a, b) => a.weight - b.weight).slice(0, Math.max(1, count));
+    const victims = candidates.toSorted((a, b) => a.activity - b.activity).slice(0, Math.max(1, count));
     foldAll(victims);
     return victims.length > 0;
   }
@@ -170,19 +178,29 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
     return slot;
   }
 
+  function beginRound(): void {
+    if (all.size >= limits.maxSeries * FULL) foldRarest(limits.maxSeries * FOLD_SHARE);
+    for (const series of all.values()) series.activity /= 2;
+  }
+
   /** What has had nothing to count for as long as anything is kept, of a proxy that has gone. */
   function foldForgotten(): void {
     const before = slot - allSlots;
     foldAll(
       [...all.values()].filter(
-        series => series.weight === 0 && series.reporter !== undefined && series.reporter.lastSlot < before,
+        series => series.isQuiet && series.reporter !== undefined && series.reporter.lastSlot < before,
       ),
     );
   }
 
   return {
     resolve: (kind, labels, reporter) => {
-      const series = put(kind, labels, reporter);
+      const full = all.size >= limits.maxSeries * FULL || bytes() >= limits.maxBytes * FULL;
+      const key = keyOf(kind, labels);
+      const series =
+        full && !all.has(key)
+          ? put(kind, restOf(labels, reporter.workload), undefined)
+          : put(kind, labels, reporter, key);
       if (all.size > limits.maxSeries) keepBounds();
       return current(series);
     },
@@ -192,11 +210,13 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
         const column = columns[index] ?? 0;
         series.total[column] = (series.total[column] ?? 0) + (amounts[index] ?? 0);
       }
+      series.activity += 1;
       measured(series, () => series.fine.append(slot, columns, amounts, count));
       if (bytes() > limits.maxBytes) keepBounds();
     },
     advance,
     tick: nowMs => {
+      const round = Math.floor(slot / ROUND_SLOTS);
       const turn = advance(nowMs) % COARSE_SLOTS;
       let index = 0;
       // A sixth each time, so that no tick holds up the thread for long.
@@ -205,6 +225,7 @@ export function createSignalStore(limits: StoreLimits = STORE_LIMITS): SignalSto
         foldForgotten();
         if (bytes() < limits.maxBytes * ROOM) growWindows();
       }
+      if (Math.floor(slot / ROUND_SLOTS) > round) beginRound();
       keepBounds();
     },
     select: selection => [...scan(byKind, { ...selection, newest: slot, entry })].flat(),
@@ -241,18 +262,24 @@ function keyOf(kind: Kind, labels: readonly string[]): string {
     .digest('base64');
 }
 
-const KEPT = ['classification', 'direction', 'grpc_status', 'status_code'];
+const KEPT: ReadonlySet<string> = new Set(['classification', 'direction', 'grpc_status', 'status_code']);
 const isForAll = (series: Series): boolean => series.valueOf('overflow') === 'all';
 
 /** Labels of what a series is folded into: those of its workload and of the outcome first, those of the outcome alone afterwards. */
 function restLabels(series: Series): readonly string[] {
-  const outcome = KEPT.map(name => [name, series.valueOf(name)] as const);
+  return restOf(series.labels, series.reporter?.workload);
+}
+
+function restOf(labels: readonly string[], workload: readonly string[] | undefined): readonly string[] {
+  const outcome = pairsOf(labels).filter(([name]) => KEPT.has(name));
+  const mark = ['overflow', workload === undefined ? 'all' : 'workload'] as const;
+  return [...labelSet([...outcome, ...pairsOf(workload ?? []), mark])].flat();
+}
+
+function pairsOf(flat: readonly string[]): readonly (readonly [string, string])[] {
   const pairs: (readonly [string, string])[] = [];
-  const workload = series.reporter?.workload ?? [];
-  for (let index = 0; index < workload.length; index += 2)
-    pairs.push([workload[index] ?? '', workload[index + 1] ?? '']);
-  const mark = ['overflow', series.reporter === undefined ? 'all' : 'workload'] as const;
-  return [...labelSet([...outcome, ...pairs, mark])].flat();
+  for (let index = 0; index < flat.length; index += 2) pairs.push([flat[index] ?? '', flat[index + 1] ?? '']);
+  return pairs;
 }
 
 interface OwnSelection extends Selection {
