@@ -285,9 +285,7 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
       host: HOST,
       reader: signals.reader,
       ...reviews,
-      identify: createCallers([...options.queryAllow, `${namespace}/weft-canary`], () =>
-        stores.snapshot.pods.snapshot().values(),
-      ),
+      identify: createCallers(options.queryAllow, () => stores.snapshot.pods.snapshot().values()),
       clock,
       logger: log,
       servingCertificate: serving,

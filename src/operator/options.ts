@@ -242,7 +242,7 @@ export const TABLE: Table = {
     env: 'WEFT_QUERY_ALLOW',
     value: 'list',
     fallback: '',
-    help: 'Who may read all golden signals without TLS and token, with commas between: namespace/serviceaccount of pods, known by the address that they call from, or loopback. Empty is nobody but the service account weft-canary beside the operator.',
+    help: 'Who may read all golden signals without TLS and token, with commas between: namespace/serviceaccount of pods, known by the address that they call from, or loopback. Empty is nobody.',
     read: callers,
   },
   evictUnmeshed: {
