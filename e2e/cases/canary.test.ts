@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+// Our own canaries, judged by the golden signals that the operator keeps: no Prometheus is installed.
+import { expect, it } from 'vitest';
 import {
   apply,
-  type CanaryController,
   clientPod,
   eventually,
   evidence,
@@ -11,19 +11,12 @@ import {
   serverApp,
   service,
   shareOf,
-  startCanaryController,
   startLoad,
   waitAnswered,
   waitRollout,
   weft,
   withNamespace,
 } from '../harness/index.ts';
-
-let controller: CanaryController;
-beforeAll(async () => {
-  controller = await startCanaryController();
-});
-afterAll(() => controller.stop());
 
 interface Canary {
   readonly status?: {
@@ -43,12 +36,12 @@ const canary = (namespace: string): KubernetesObject => ({
     service: { port: 80, portName: 'http', targetPort: 'http' },
     revertOnDeletion: true,
     analysis: {
-      interval: '4s',
+      interval: '10s',
       threshold: 2,
       stepWeights: [20, 60],
       metrics: [
-        { name: 'request-success-rate', interval: '8s', thresholdRange: { min: 99 } },
-        { name: 'request-duration', interval: '8s', thresholdRange: { max: 200 } },
+        { name: 'request-success-rate', interval: '30s', thresholdRange: { min: 99 } },
+        { name: 'request-duration', interval: '30s', thresholdRange: { max: 200 } },
       ],
     },
   },
@@ -60,11 +53,12 @@ async function phaseOf(namespace: string): Promise<string> {
 
 const reaches = async (namespace: string, phase: string): Promise<void> => {
   await eventually(`the Canary is ${phase}`, async () => (await phaseOf(namespace)) === phase, {
-    deadlineMs: 120_000,
-    everyMs: 250,
+    deadlineMs: 240_000,
+    everyMs: 500,
   }).catch(async (error: unknown) => {
     const state = await kubectl(['get', 'canaries.weft.dev,deploy,trafficsplit', '-n', namespace, '-o', 'yaml']);
-    throw new Error(`${String(error)}\n${controller.said().slice(-3_000)}\n${state.slice(-8_000)}`);
+    const said = await kubectl(['logs', '-n', 'weft-system', 'deployment/weft-canary', '--tail=30']);
+    throw new Error(`${String(error)}\n${said}\n${state.slice(-8_000)}`);
   });
 };
 
@@ -80,7 +74,7 @@ it('under load a good revision is promoted by its steps, a slow one rolled back,
       protocol: 'http1',
       target: 'http://web/',
       rate: 60,
-      durationMs: 280_000,
+      durationMs: 590_000,
     });
     await apply(canary(name));
     await reaches(name, 'Initialized');
@@ -126,4 +120,4 @@ it('under load a good revision is promoted by its steps, a slow one rolled back,
     expect(report.answered).toBe(report.sent);
     expect(Object.keys(report.byBackend).toSorted()).toEqual(['v1', 'v2', 'v3']);
   });
-});
+}, 500_000);

@@ -11,7 +11,7 @@ export async function setup(): Promise<(() => Promise<void>) | undefined> {
   if (process.env[READY] === clusterName) return undefined;
   await clusterUp(clusterName);
   for (const image of ['testapp', 'podinfo'] as const) await loadImage(clusterName, await ensureImage(image));
-  await install(clusterName);
+  await install(clusterName, { helmArgs: ['--set=canary.enabled=true'] });
   process.env[READY] = clusterName;
   return async () => {
     if (process.env['WEFT_E2E_KEEP'] === undefined) await clusterDown(clusterName);

@@ -2,10 +2,10 @@
 //
 // Owns: nothing of the mesh; it acts as a user does (kubectl, traffic) and looks at what comes out. May import: e2e/cluster, tools.
 export { type AppOptions, clientPod, serverApp, service, trafficSplit, twoVersions } from './apps.ts';
-export { type CanaryController, startCanaryController } from './canaries.ts';
 export { captureBytes } from './capture.ts';
 export { weft } from './cli.ts';
 export { podState, podStates } from './containers.ts';
+export { loadtester, startFlagger } from './flagger.ts';
 export { type Gateway, gateway, gatewayAddress } from './gateways.ts';
 export {
   call,

@@ -38,6 +38,9 @@ export const componentNames = [
   'h2spec',
   'grpc-interop-client',
   'grpc-interop-server',
+  'flagger',
+  'flagger-loadtester',
+  'hey',
 ] as const;
 export type ComponentName = (typeof componentNames)[number];
 
@@ -58,6 +61,19 @@ const grpcInterop = (half: 'client' | 'server'): Recipe => ({
     stamps: [],
   },
   links: [],
+});
+
+/** Flagger, unmodified, and what it drives. */
+const flagger = (program: 'flagger' | 'loadtester', assets?: Recipe['assets']): Recipe => ({
+  folder: 'flagger',
+  build: {
+    kind: 'go',
+    package: `github.com/fluxcd/flagger/cmd/${program}`,
+    versionOf: 'github.com/fluxcd/flagger',
+    stamps: [],
+  },
+  links: [],
+  ...(assets === undefined ? {} : { assets }),
 });
 
 export const recipes: Readonly<Record<ComponentName, Recipe>> = {
@@ -115,4 +131,12 @@ export const recipes: Readonly<Record<ComponentName, Recipe>> = {
   },
   'grpc-interop-client': grpcInterop('client'),
   'grpc-interop-server': grpcInterop('server'),
+  flagger: flagger('flagger', { folder: 'artifacts/flagger', pattern: /^(crd|account)\.yaml$/ }),
+  'flagger-loadtester': flagger('loadtester'),
+  // The load generator that Flagger's own examples have their load tester run.
+  hey: {
+    folder: 'flagger',
+    build: { kind: 'go', package: 'github.com/rakyll/hey', versionOf: 'github.com/rakyll/hey', stamps: [] },
+    links: [],
+  },
 };

@@ -7,7 +7,16 @@ import { cacheRoot, ensureComponent, withLock } from '../components/build.ts';
 import { buildImage, type ImageOptions } from './archive.ts';
 import { dynamicFiles } from './dynamic-files.ts';
 
-export type ImageName = 'pause' | 'coredns' | 'cert-manager-controller' | 'podinfo' | 'testapp' | 'nginx' | 'haproxy';
+export type ImageName =
+  | 'pause'
+  | 'coredns'
+  | 'cert-manager-controller'
+  | 'podinfo'
+  | 'testapp'
+  | 'nginx'
+  | 'haproxy'
+  | 'flagger'
+  | 'flagger-loadtester';
 
 /** The tag under which each image is imported; manifests name it with `imagePullPolicy: IfNotPresent`. */
 export function imageTag(name: ImageName): string {
@@ -43,10 +52,27 @@ const imageOptions: Readonly<Record<ImageName, () => Promise<ImageOptions>>> = {
     workdir: '/data',
   }),
   testapp: async () => staticImage('testapp', await ensureComponent('testapp'), '1000:1000'),
+  flagger: async () => staticImage('flagger', await ensureComponent('flagger'), '1000:1000'),
+  'flagger-loadtester': loadtester,
   // Both find their configuration where a ConfigMap is mounted, and write nowhere but /tmp.
   nginx: async () => await debianImage('nginx', ['/usr/sbin/nginx', '-e', 'stderr', '-c', '/config/nginx.conf']),
   haproxy: async () => await debianImage('haproxy', ['/usr/sbin/haproxy', '-db', '-f', '/config/haproxy.cfg']),
 };
+
+/** Flagger's load tester with the shell and the load generator that its commands are made of. */
+async function loadtester(): Promise<ImageOptions> {
+  const image = staticImage('flagger-loadtester', await ensureComponent('flagger-loadtester'), '1000:1000');
+  const shell = '/usr/bin/dash';
+  return {
+    ...image,
+    files: [
+      ...image.files,
+      { from: await ensureComponent('hey'), to: '/usr/bin/hey', mode: 0o755 },
+      { from: shell, to: '/usr/bin/sh', mode: 0o755 },
+      ...(await dynamicFiles(shell)),
+    ],
+  };
+}
 
 /** A program of the Debian package that it comes from, with what it is linked to. */
 async function debianImage(name: ImageName, entrypoint: readonly [string, ...string[]]): Promise<ImageOptions> {
