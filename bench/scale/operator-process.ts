@@ -54,6 +54,7 @@ async function start(
   const flags = [
     `--kubeconfig=${settings.kubeconfig}`,
     '--log-level=warn',
+    '--query-port=0',
     ...Object.entries(ports).map(([name, port]) => `--${name}-port=${port}`),
   ];
   const child = startChild({

@@ -76,17 +76,6 @@ beforeAll(async () => {
       kind: 'Namespace',
       metadata: { name: namespace, annotations: { 'weft.dev/inject': 'enabled' } },
     },
-    {
-      apiVersion: 'batch/v1',
-      kind: 'CronJob',
-      metadata: { name: 'every-minute', namespace },
-      spec: {
-        schedule: '* * * * *',
-        jobTemplate: {
-          spec: { template: { spec: { restartPolicy: 'Never', containers: [app(['job', '--call', 'http://web/'])] } } },
-        },
-      },
-    },
     service(namespace, 'web'),
     ...serverApp({
       namespace,
@@ -98,6 +87,18 @@ beforeAll(async () => {
   );
   await Promise.all(['web', 'client', 'outside'].map(name => waitRollout(namespace, name)));
   await Promise.all(['client', 'outside'].map(name => waitAnswered(namespace, name)));
+  // Not before there is somebody to answer: a minute may begin at any time.
+  await apply({
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: 'every-minute', namespace },
+    spec: {
+      schedule: '* * * * *',
+      jobTemplate: {
+        spec: { template: { spec: { restartPolicy: 'Never', containers: [app(['job', '--call', 'http://web/'])] } } },
+      },
+    },
+  });
 });
 
 afterAll(async () => {

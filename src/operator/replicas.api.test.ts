@@ -60,7 +60,7 @@ describe('three replicas, with a real API server', () => {
   }
 
   async function start(name: string): Promise<Replica> {
-    const ports = ['config', 'webhook', 'api', 'admin', 'peers'].map(port => `--${port}-port=0`);
+    const ports = ['config', 'webhook', 'api', 'admin', 'peers', 'query'].map(port => `--${port}-port=0`);
     const parsed = parseOptions([...ports, `--pod-name=${name}`], {});
     if (!parsed.ok || parsed.value.kind !== 'run') throw new Error('the options do not parse');
     const metrics = createPromMetrics({ processMetrics: false });
