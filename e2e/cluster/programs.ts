@@ -106,6 +106,9 @@ export function nodeCommands(paths: ClusterPaths, programs: string): Record<Prog
       `--service-cluster-ip-range=${dualStack(serviceNetwork)}`,
       '--node-cidr-mask-size-ipv4=24',
       '--node-cidr-mask-size-ipv6=64',
+      // The one node is there as long as its kubelet is. When tests take the API server or etcd away, heartbeats are missed, and some time afterwards all
+      // endpoints would be taken for unready for ten seconds, whatever is being looked at by then.
+      '--node-monitor-grace-period=1h',
       '--kube-api-qps=200',
       '--kube-api-burst=400',
     ],
