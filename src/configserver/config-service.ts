@@ -8,6 +8,7 @@ import type { Codec } from './frames.ts';
 import { grpcStatus } from './grpc-status.ts';
 import { type Hello, type Hub, namesFault } from './hub.ts';
 import type { HubMetrics, StreamRefusal } from './metrics.ts';
+import { createOpenCalls } from './open-calls.ts';
 import type { ProxyRecord, Transport } from './proxy-record.ts';
 
 /** The revision of the protocol that this operator speaks. */
@@ -36,25 +37,18 @@ export interface Ending {
 export type StreamHandler = (mesh: string, call: StreamCall) => void;
 
 export function createStreamHandler(options: ConfigServiceOptions): StreamHandler {
-  let open = 0;
+  const calls = createOpenCalls(options.maxStreams);
 
   return (mesh, call) => {
-    const gone = new AbortController();
-    const leave = (): void => {
-      if (gone.signal.aborted) return;
-      gone.abort(new AppError('cancelled', 'the stream has ended'));
-      open -= 1;
-    };
-    open += 1;
-    for (const event of ['cancelled', 'close'] as const) call.once(event, leave);
-    if (open > options.maxStreams) {
+    const signal = calls.enter(call);
+    if (signal === undefined) {
       return refuse(
         call,
         'limit',
         new AppError('resource-exhausted', 'this replica serves as many proxies as it may; try again'),
       );
     }
-    void accept(mesh, call, gone.signal);
+    void accept(mesh, call, signal);
   };
 
   function refuse(call: StreamCall, reason: StreamRefusal, error: AppError): void {

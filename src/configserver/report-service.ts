@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/index.ts';
 import { bearerToken, type CallerOptions, proveCaller } from './caller.ts';
 import { grpcStatus } from './grpc-status.ts';
 import type { HubMetrics } from './metrics.ts';
+import { createOpenCalls } from './open-calls.ts';
 
 export interface ReportCodec {
   /** The error says what is wrong with the bytes. */
@@ -26,7 +27,7 @@ export type ReportHandler = (mesh: string, call: ReportCall) => void;
 
 export function createReportHandler(options: ReportServiceOptions): ReportHandler {
   const { codec, sink, metrics, log } = options;
-  let open = 0;
+  const calls = createOpenCalls(options.maxStreams);
 
   function refuse(call: ReportCall, error: AppError): void {
     metrics.reported(error.code);
@@ -60,16 +61,9 @@ export function createReportHandler(options: ReportServiceOptions): ReportHandle
   }
 
   return (mesh, call) => {
-    const gone = new AbortController();
-    const leave = (): void => {
-      if (gone.signal.aborted) return;
-      gone.abort(new AppError('cancelled', 'the stream has ended'));
-      open -= 1;
-    };
-    open += 1;
-    for (const event of ['cancelled', 'close'] as const) call.once(event, leave);
-    if (open > options.maxStreams)
+    const signal = calls.enter(call);
+    if (signal === undefined)
       return refuse(call, new AppError('resource-exhausted', 'this replica listens to as many proxies as it may'));
-    void accept(mesh, call, gone.signal);
+    void accept(mesh, call, signal);
   };
 }

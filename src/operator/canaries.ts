@@ -26,7 +26,7 @@ import {
   SPLITS,
 } from '../reconcilers/canary/index.ts';
 import { createReadiness, createShutdown, type Readiness } from '../runtime/index.ts';
-import { createAdminServer, judgeLiveness } from '../telemetry/index.ts';
+import { type Loop, startAdmin } from './admin.ts';
 import type { OperatorOptions } from './operator.ts';
 import { VERSION } from './version.ts';
 
@@ -38,9 +38,6 @@ export interface RunningCanaries {
   /** Names of what did not stop in time. */
   stop(reason: string): Promise<readonly string[]>;
 }
-
-const LIVENESS_MS = 300_000;
-const HOST = '::';
 
 class WatchingCanaries extends OperatorBase {
   readonly #namespaces: readonly string[];
@@ -76,7 +73,6 @@ export async function startCanaries(input: OperatorOptions): Promise<RunningCana
   const common = { clock, log, metrics, random };
   const readiness = createReadiness();
   const shutdown = createShutdown({ clock, log, deadlineMs: options.shutdownMs });
-  metrics.gauge({ name: 'weft_build_info', help: 'Always 1.', labelNames: ['version'] }).set(1, { version: VERSION });
   const syncTask = readiness.task('stores', 'first list of every kind');
   const client = createApiClient({ kubeConfig, userAgent: `weft-canary/${VERSION}` });
   const watching = new WatchingCanaries({
@@ -86,22 +82,17 @@ export async function startCanaries(input: OperatorOptions): Promise<RunningCana
     fieldManager: 'weft-canary',
     namespaces: options.watchNamespaces,
   });
-  const loops: { readonly name: string; readonly health: () => { readonly lastActivityMs: number } }[] = [];
-  const admin = createAdminServer({
+  const loops: Loop[] = [];
+  const adminPort = await startAdmin({
+    port: options.adminPort,
     metrics,
     readiness,
+    shutdown,
+    clock,
     log,
-    liveness: () => {
-      const informers = watching.informers.map(informer => ({
-        name: `informer ${informer.name}`,
-        health: () => informer.health(),
-      }));
-      const judged = [...informers, ...loops].map(({ name, health }) => ({ name, ...health() }));
-      return judgeLiveness(judged, clock, LIVENESS_MS);
-    },
+    watching,
+    loops,
   });
-  shutdown.onStop('admin', () => admin.close());
-  const adminPort = await admin.listen(options.adminPort, HOST);
 
   await watching.start();
   shutdown.onStop('informers', () => {

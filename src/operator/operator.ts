@@ -19,8 +19,9 @@ import { createFeed } from '../reconcilers/mesh-config/index.ts';
 import { createPublisher } from '../reconcilers/publisher/index.ts';
 import { createServingSource } from '../reconcilers/webhook-config/index.ts';
 import { type Clock, createReadiness, createShutdown, type Logger, type Readiness, sleep } from '../runtime/index.ts';
-import { createAdminServer, createSignals, judgeLiveness, type PromMetrics } from '../telemetry/index.ts';
+import { createSignals, type PromMetrics } from '../telemetry/index.ts';
 import { createWebhookServer } from '../webhooks/index.ts';
+import { HOST, type Loop, startAdmin } from './admin.ts';
 import type { Options } from './options.ts';
 import { createReconcilers } from './reconcilers.ts';
 import { createSnapshots, onCompileInput, WatchingOperator } from './stores.ts';
@@ -48,11 +49,8 @@ export interface RunningOperator {
   stop(reason: string): Promise<readonly string[]>;
 }
 
-/** No loop is silent for longer unless it hangs: watches end or are told bookmarks within two minutes. */
-const LIVENESS_MS = 300_000;
 /** A mesh without an issuer must not keep the operator from judging objects and telling what is missing. */
 const IDENTITY_GRACE_MS = 30_000;
-const HOST = '::';
 
 export async function startOperator(input: OperatorOptions): Promise<RunningOperator> {
   const { options, kubeConfig, clock, log, metrics, random } = input;
@@ -61,7 +59,6 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
   const shutdown = createShutdown({ clock, log, deadlineMs: options.shutdownMs });
   const { signal } = shutdown;
   const common = { clock, log, metrics, random };
-  metrics.gauge({ name: 'weft_build_info', help: 'Always 1.', labelNames: ['version'] }).set(1, { version: VERSION });
 
   const storesTask = readiness.task('stores', 'first list of every kind');
   const compileTask = readiness.task('compile');
@@ -75,22 +72,17 @@ export async function startOperator(input: OperatorOptions): Promise<RunningOper
     namespace,
     watchNamespaces: options.watchNamespaces,
   });
-  const loops: { readonly name: string; readonly health: () => { readonly lastActivityMs: number } }[] = [];
-  const admin = createAdminServer({
+  const loops: Loop[] = [];
+  const adminPort = await startAdmin({
+    port: options.adminPort,
     metrics,
     readiness,
+    shutdown,
+    clock,
     log,
-    liveness: () => {
-      const informers = operator.informers.map(informer => ({
-        name: `informer ${informer.name}`,
-        health: () => informer.health(),
-      }));
-      const judged = [...informers, ...loops].map(({ name, health }) => ({ name, ...health() }));
-      return judgeLiveness(judged, clock, LIVENESS_MS);
-    },
+    watching: operator,
+    loops,
   });
-  shutdown.onStop('admin', () => admin.close());
-  const adminPort = await admin.listen(options.adminPort, HOST);
 
   await operator.start();
   shutdown.onStop('informers', () => {
